@@ -1,0 +1,154 @@
+"""A file in any common format -> its samples, with nothing of it trusted.
+
+Names, headers and contents come from strangers: nothing here waits, follows a link inside a file, or
+allocates what a header promises. ``voicekit.audio`` is the way in.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, BinaryIO
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from voicekit.errors import AudioError
+
+Block = tuple[NDArray[np.float32], int]  # samples and their rate in Hz
+
+MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ = 8_000, 192_000  # below telephone speech; above studio gear
+MAX_CHANNELS = 32
+MAX_VALUES = 2**30  # samples times channels: 4 GiB as float32, three hours of 48 kHz stereo
+BLOCK_VALUES = 2**20
+
+READABLE = "WAV, FLAC, OGG, Opus, MP3, AIFF, M4A, AAC, MP4, WebM, MKA or 3GP"
+# What FFmpeg may take a file for. A playlist, which it would follow to other files and to the network,
+# is not among them.
+AV_CONTAINERS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,avi,caf,flac,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,"
+    "mp3,mpeg,mpegts,ogg,tta,w64,wav,wv"
+)
+
+
+def read_samples(path: str | os.PathLike[str], *, max_minutes: float) -> Block:
+    """Gives float32 samples ``[channels, n]`` and the rate in Hz; see ``voicekit.audio.read_recording``."""
+    name = repr(os.fspath(path))
+    with _open_regular(path, name) as stream:
+        found = None
+        with suppress(soundfile.SoundFileError):  # its reason would name formats that nobody chose
+            found = _collect(_sndfile_blocks(stream), name, max_minutes)
+        if found is None:
+            stream.seek(0)
+            found = _read_with_av(stream, name, max_minutes)
+    if found is None:
+        raise AudioError(
+            f"The file {name} is an audio file without samples.", "Record it again, or export it anew."
+        )
+    return found
+
+
+def _open_regular(path: str | os.PathLike[str], name: str) -> BinaryIO:
+    """Opens a regular, non-empty file for reading; never waits (a pipe without a writer would)."""
+    try:
+        found = os.stat(path)
+        if stat.S_ISDIR(found.st_mode):
+            raise AudioError(f"{name} is a folder, not a recording.", "Name one audio file inside it.")
+        if not stat.S_ISREG(found.st_mode):
+            raise AudioError(
+                f"{name} is not a regular file (a pipe or a device).", "Save the audio to a file first."
+            )
+        if found.st_size == 0:
+            raise AudioError(f"The file {name} is empty (0 bytes).", "Record, copy or download it again.")
+        return open(path, "rb", opener=lambda p, flags: os.open(p, flags | getattr(os, "O_NONBLOCK", 0)))
+    except FileNotFoundError as error:
+        raise AudioError(f"There is no file {name}.", "Check the name and the folder.") from error
+    except PermissionError as error:
+        raise AudioError(
+            f"The file {name} may not be read.", "Give yourself permission to read it."
+        ) from error
+    except (OSError, ValueError) as error:  # too long a name, a null byte, a failing disk
+        raise AudioError(
+            f"The file {name} cannot be opened ({getattr(error, 'strerror', error)}).",
+            "Check the name and the disk.",
+        ) from error
+
+
+def _sndfile_blocks(stream: BinaryIO) -> Iterator[Block]:
+    """Yields ``[n, channels]`` blocks and the rate."""
+    # Through its descriptor, not as a Python stream: callbacks from C swallow Ctrl-C. On Windows a
+    # library's descriptors are its own.
+    source: Any = stream.fileno() if os.name == "posix" else _Nameless(stream)
+    with soundfile.SoundFile(source, closefd=False) as file:
+        # soundfile would seek to where it is after every block, and that breaks the sound of an MP3 there
+        file.seekable = lambda: False
+        frames = max(1, BLOCK_VALUES // file.channels)
+        while len(block := file.read(frames, dtype="float32", always_2d=True)):
+            yield block, file.samplerate
+
+
+class _Nameless:
+    """A stream without ``name``: libsndfile's wrapper would take ``x.raw`` for headerless samples."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.read, self.seek, self.tell = stream.read, stream.seek, stream.tell
+        self.readinto = stream.readinto  # type: ignore[attr-defined]
+
+
+def _read_with_av(stream: BinaryIO, name: str, max_minutes: float) -> Block | None:
+    """Decodes with the FFmpeg libraries; every error of theirs becomes an AudioError."""
+    import av
+
+    try:
+        return _collect(_av_blocks(stream), name, max_minutes)
+    except (av.error.FFmpegError, ValueError, IndexError, EOFError) as error:
+        raise AudioError(
+            f"The file {name} is not audio that can be read, or it is damaged.",
+            f"Give a recording as {READABLE}; if it plays elsewhere, export it as WAV.",
+        ) from error
+
+
+def _av_blocks(stream: BinaryIO) -> Iterator[Block]:
+    """Yields ``[n, channels]`` blocks and the rate of the first audio track."""
+    import av
+
+    with av.open(stream, "r", options={"format_whitelist": AV_CONTAINERS}) as container:
+        track = container.streams.audio[0]  # IndexError: pictures only
+        to_float: Any = None
+        for frame in container.decode(track):
+            if to_float is None:
+                to_float = av.AudioResampler(format="fltp", layout=frame.layout, rate=frame.sample_rate)
+            for piece in to_float.resample(frame):
+                yield piece.to_ndarray().T, piece.sample_rate
+
+
+def _collect(blocks: Iterator[Block], name: str, max_minutes: float) -> Block | None:
+    """Joins blocks and holds the limits while they come in; None where there was none."""
+    kept: list[NDArray[np.float32]] = []
+    frames = rate = 0
+    for block, rate in blocks:
+        channels = block.shape[1]
+        if not MIN_SAMPLE_RATE_HZ <= rate <= MAX_SAMPLE_RATE_HZ:
+            raise AudioError(
+                f"The file {name} is sampled at {rate} Hz; speech needs 8,000 to 192,000 Hz.",
+                "Record at 24,000 Hz or more, or convert it to 48,000 Hz if it is an oversampled one.",
+            )
+        if channels > MAX_CHANNELS:
+            raise AudioError(
+                f"The file {name} has {channels} channels, over {MAX_CHANNELS}.", "Export one channel."
+            )
+        frames += len(block)
+        if frames > max_minutes * 60 * rate or frames * channels > MAX_VALUES:
+            raise AudioError(
+                f"The recording {name} is longer than {max_minutes:g} minutes or too large for memory.",
+                "Cut out a part: 10 to 30 seconds of clear speech are plenty.",
+            )
+        if not np.isfinite(block).all():
+            raise AudioError(
+                f"The file {name} holds samples that are not numbers (NaN or infinity).", "Export it anew."
+            )
+        kept.append(block)
+    return (np.ascontiguousarray(np.concatenate(kept).T), rate) if frames else None
