@@ -9,6 +9,7 @@ import errno
 import io
 import json
 import logging
+import mmap
 import os
 import re
 import stat
@@ -798,10 +799,11 @@ def test_the_process_is_older_than_this_test() -> None:
 
 def test_a_memory_snapshot_sees_what_is_allocated() -> None:
     before = memory_snapshot()
-    block = bytearray(os.urandom(1)) * (64 * 2**20)
+    block = mmap.mmap(-1, 64 * 2**20)  # from the kernel: malloc might reuse pages that are resident already
+    block.write(bytes(64 * 2**20))
     after = memory_snapshot()
     assert after.rss_mb - before.rss_mb > 48
-    del block
+    block.close()
     later = memory_snapshot()
     assert (
         later.rss_mb < after.rss_mb - 48

@@ -39,6 +39,7 @@ def append_run(log_dir: str | os.PathLike[str], record: dict[str, Any]) -> None:
     line = (to_json(record) + "\n").encode()
     fd = os.open(Path(log_dir, STORE), os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
+        _lock(fd)  # a peer's line that is half written would look like a torn one
         if _last_byte(fd) not in (b"", b"\n"):  # a torn line must not take this one with it
             line = b"\n" + line
         if os.write(fd, line) < len(line):
@@ -81,6 +82,14 @@ def _plain(value: object) -> object:
     if getattr(value, "shape", None) == () and hasattr(value, "item"):  # a NumPy or torch scalar
         return _plain(value.item())
     return _plain(str(value))
+
+
+def _lock(fd: int) -> None:
+    """Wait for the store until the descriptor is closed; where there are no such locks, go on without."""
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.flock(fd, fcntl.LOCK_EX)
 
 
 def _last_byte(fd: int) -> bytes:

@@ -1,0 +1,52 @@
+"""What all tests share: folders of their own, a tiny checkpoint, and a voice.
+
+No test touches the user's caches, data, logs or network: the whole session (and each command that
+a test starts) has them under one temporary folder.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.voices import talking
+from voicekit.audio import write_audio
+
+_FOLDERS = ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "HF_HOME", "VOICE_CLONING_LOG_DIR")
+_SESSION = tempfile.TemporaryDirectory(prefix="voice-cloning-tests-")
+for _name in _FOLDERS:  # before anything imports huggingface_hub, which reads them at its import
+    os.environ[_name] = str(Path(_SESSION.name) / _name.lower())
+# One thread: on matrices this small a second one only waits, and on a busy machine for long (10x measured).
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"  # nobody listens there: no test reaches the hub
+os.environ.pop("COQUI_TOS_AGREED", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _session_folder() -> Iterator[None]:
+    yield
+    _SESSION.cleanup()
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint() -> Path:
+    """The folder of the `rehearsal-tiny` checkpoint, built once a session where the commands find it too."""
+    from voicekit import rehearsal
+
+    return rehearsal.ensure("rehearsal-tiny")
+
+
+@pytest.fixture(scope="session")
+def voice_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A voice sample of 8 s: WAV, mono, 22,050 Hz."""
+    return write_audio(talking(8.0), tmp_path_factory.mktemp("voices") / "voice.wav")
+
+
+@pytest.fixture(scope="session")
+def other_voice_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another voice: higher, other formants' motion."""
+    return write_audio(talking(7.0, pitch_hz=210.0, seed=5), tmp_path_factory.mktemp("voices") / "other.wav")

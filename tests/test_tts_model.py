@@ -1,0 +1,144 @@
+"""voicekit.tts_model: conditioning, seeds, limits, devices, on the real classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.voices import talking
+from voicekit.audio import Audio
+from voicekit.checkpoint import from_folder
+from voicekit.errors import AudioError, ModelUnavailable, TextError
+from voicekit.text import LANGUAGES
+from voicekit.tts_model import SpeechSettings, TTSModel, Voice, VoiceSettings, choose_device, segment_generator
+
+SENTENCES = {
+    "en": "The train leaves at 7.", "es": "El tren sale a las 7.", "fr": "Le train part à 7 heures.",
+    "de": "Der Zug fährt um 7 Uhr.", "it": "Il treno parte alle 7.", "pt": "O trem parte às 7.",
+    "pl": "Pociąg odjeżdża o 7 rano.", "tr": "Tren saat 7 gibi kalkıyor.", "ru": "Поезд отходит в 7 часов.",
+    "nl": "De trein vertrekt om 7 uur.", "cs": "Vlak odjíždí v 7 hodin.", "ar": "يغادر القطار الساعة 7 صباحا.",
+    "zh-cn": "火车7点出发。", "hu": "A vonat 7 órakor indul.", "ko": "기차는 7시에 출발합니다.",
+    "ja": "電車は七時に出ます。",
+    "hi": "ट्रेन सात बजे चलती है।",  # upstream reads no Hindi digits
+}
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint: Path) -> TTSModel:
+    return TTSModel.load(from_folder(tiny_checkpoint), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def voice(model: TTSModel) -> Voice:
+    return model.condition([talking(6.0)], model.voice_settings())
+
+
+def first(model: TTSModel, text: str, voice: Voice, **wanted: float) -> Audio:
+    return next(model.speak([text], voice, "en", model.speech_settings(**wanted))).audio
+
+
+def test_the_defaults_are_the_released_config() -> None:
+    settings = SpeechSettings()
+    assert (settings.temperature, settings.top_k, settings.top_p, settings.repetition_penalty) == (0.75, 50, 0.85, 5.0)
+    assert VoiceSettings() == VoiceSettings(30, 4, 30, False)
+
+
+def test_settings_come_from_the_checkpoint_and_give_way_to_the_user(model: TTSModel) -> None:
+    assert model.speech_settings(seed=3, temperature=None) == SpeechSettings(seed=3)
+    assert model.speech_settings(top_k=7).top_k == 7
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_can_be_tokenised_as_installed(model: TTSModel, language: str) -> None:
+    tokens = model.tokens(SENTENCES[language], language)
+    unknown = model._xtts.tokenizer.tokenizer.token_to_id("[UNK]")
+    tag = model._xtts.tokenizer.tokenizer.token_to_id(f"[{language}]")
+    assert tokens[0] == tag
+    assert unknown not in tokens
+    assert 5 < len(tokens) < 100
+
+
+def test_what_upstream_cannot_read_is_a_text_error(model: TTSModel) -> None:
+    with pytest.raises(TextError, match="cannot be read out in 'cs'") as refused:
+        model.tokens("Bylo to 8. dne.", "cs")  # num2words has no Czech ordinals
+    assert "Bylo" not in str(refused.value)
+
+
+def test_too_many_tokens_are_refused_before_the_model_runs(model: TTSModel, voice: Voice) -> None:
+    with pytest.raises(TextError, match="tokens"):
+        list(model.speak(["x1 " * 400], voice, "en", SpeechSettings()))
+
+
+def test_all_samples_count_weighted_by_what_is_heard(model: TTSModel) -> None:
+    """Chunks of 4 s count alike: a sample of two chunks weighs twice one of a single chunk."""
+    import torch
+
+    long, short = talking(8.0), talking(4.0, pitch_hz=200, seed=2)
+    settings = model.voice_settings()
+    a, b = model.condition([long], settings), model.condition([short], settings)
+    both = model.condition([long, short], settings)
+    assert torch.allclose(both.conditioning, (2 * a.conditioning + b.conditioning) / 3, atol=1e-6)
+    expected = (2 * a.speaker_embedding + b.speaker_embedding) / 3
+    assert torch.allclose(both.speaker_embedding, expected, atol=1e-6)
+    assert both.heard_s == pytest.approx(12.0)
+
+
+def test_a_second_sample_counts_even_after_a_long_first_one(model: TTSModel) -> None:
+    import torch
+
+    long = Audio(np.tile(talking(10.0).samples, 4), 22_050)
+    settings = model.voice_settings()
+    alone = model.condition([long], settings)
+    assert alone.heard_s == 30
+    assert not torch.equal(alone.conditioning, model.condition([long, talking(6.0, seed=9)], settings).conditioning)
+
+
+def test_conditioning_does_not_change_the_sample(model: TTSModel) -> None:
+    sample = talking(5.0)
+    before = sample.samples.copy()
+    model.condition([sample], VoiceSettings(sound_norm_refs=True))
+    assert np.array_equal(sample.samples, before)
+
+
+def test_a_sample_too_short_to_be_heard_is_refused(model: TTSModel) -> None:
+    with pytest.raises(AudioError, match="too short"):
+        model.condition([talking(0.3)], VoiceSettings())
+
+
+def test_a_segments_speech_does_not_depend_on_its_neighbours(model: TTSModel, voice: Voice) -> None:
+    settings = model.speech_settings(seed=5)
+    alone = next(model.speak(["One two three."], voice, "en", settings))
+    first_of_two, _ = model.speak(["One two three.", "Four five."], voice, "en", settings)
+    assert np.array_equal(alone.audio.samples, first_of_two.audio.samples)
+
+
+def test_seeds_make_takes(model: TTSModel, voice: Voice) -> None:
+    a, b = (first(model, "One two three.", voice, seed=seed) for seed in (1, 2))
+    assert not np.array_equal(a.samples, b.samples)
+    again = first(model, "One two three.", voice, seed=1)
+    assert np.array_equal(a.samples, again.samples)
+
+
+def test_segments_attempts_and_seeds_have_their_own_randomness() -> None:
+    states = {tuple(segment_generator(*key).get_state()[:64].tolist()) for key in ((0, 0), (0, 1), (1, 0), (0, 0, 1))}
+    assert len(states) == 4
+
+
+def test_the_length_is_that_of_the_codes(model: TTSModel, voice: Voice) -> None:
+    speech = next(model.speak(["One two three."], voice, "en", model.speech_settings(temperature=0.0)))
+    assert speech.audio.sample_rate == 24_000
+    assert speech.audio.duration_s == pytest.approx(speech.codes * 1024 / 22_050, abs=0.03)
+
+
+def test_devices() -> None:
+    import torch
+
+    assert choose_device("cpu").name == "cpu"
+    chosen = choose_device("auto")
+    assert chosen.reason
+    if not torch.cuda.is_available():
+        assert chosen.name in ("cpu", "mps")
+        with pytest.raises(ModelUnavailable, match="CUDA device 3"):
+            choose_device("cuda:3")

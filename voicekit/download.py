@@ -1,0 +1,212 @@
+"""One published file of the Hugging Face hub into its cache, going on where an earlier run stopped.
+
+`hf_hub_download` (huggingface_hub 2.4) gives each try a temporary file of its own and deletes it when the
+try fails, so a cut connection costs all of 1.9 GB. Here the incomplete file keeps its name between runs,
+and a file takes its place in the cache only after its SHA-256 was compared. The cache's layout (blobs,
+snapshots, refs) is the documented one, so whatever else reads it finds the file.
+
+This module knows the hub and the cache; it knows no model, no licence and no user.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from voicekit.errors import ModelError, ModelUnavailable
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class HubUnavailable(ModelUnavailable):
+    """The hub, or the way to it, did not give a file: another repository may have it."""
+
+
+@dataclass(frozen=True)
+class ReleasedFile:
+    """One file of a release and its published figures."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Where a verified file lies in the cache, and how many bytes came over the network for it."""
+
+    path: Path
+    received_bytes: int
+
+
+def fetch(repository: str, revision: str, file: ReleasedFile) -> Fetched:
+    """Bring one file into the cache; nothing is done twice, two processes at once take turns.
+
+    Time O(bytes), space O(1) beside the file. It waits about a minute for a hub that stops answering in
+    the middle of a file (5 new tries), and 10 s for one that does not answer at all.
+
+    Raises:
+        HubUnavailable: the hub was not reached, refused, or broke off; the next call goes on there.
+        ModelUnavailable: the cache cannot be written.
+        ModelError: the hub has other bytes under this name; they are not kept.
+    """
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # public, not in its __all__
+
+    url = hf_hub_url(repository, file.name, revision=revision)
+    with _named_errors(file.name):
+        commit = _commit(url, revision, file)
+        cache = _cache_folder() / f"models--{repository.replace('/', '--')}"
+        pointer = cache / "snapshots" / commit / file.name
+        lock = cache.parent / ".locks" / "voice-cloning" / f"{file.sha256}.lock"
+        for folder in (lock.parent, pointer.parent, cache / "blobs"):
+            folder.mkdir(parents=True, exist_ok=True)
+        with WeakFileLock(lock):
+            blob = cache / "blobs" / file.sha256
+            received = 0
+            if not _is_right(blob, file):
+                incomplete = _incomplete(file) or blob.with_name(f"{file.sha256}.incomplete")
+                received = _receive(url, incomplete, file)
+                os.replace(incomplete, blob)
+            _point(pointer, blob)
+            if commit != revision:
+                (cache / "refs").mkdir(exist_ok=True)
+                (cache / "refs" / revision).write_text(commit, "utf-8")
+    return Fetched(pointer, received)
+
+
+def missing_bytes(file: ReleasedFile) -> int:
+    """How many bytes of a file an earlier run has not left here yet."""
+    try:
+        incomplete = _incomplete(file)
+        return file.size_bytes - min(incomplete.stat().st_size, file.size_bytes) if incomplete else file.size_bytes
+    except OSError:
+        return file.size_bytes
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal; reads it once (O(bytes), about a second a gigabyte)."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _cache_folder() -> Path:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE)
+
+
+def _incomplete(file: ReleasedFile) -> Path | None:
+    """What was received of a file so far; whichever repository began it, another can go on."""
+    # Named by the published hash, never by what a server says.
+    return next(iter(sorted(_cache_folder().glob(f"models--*/blobs/{file.sha256}.incomplete"))), None)
+
+
+def _commit(url: str, revision: str, file: ReleasedFile) -> str:
+    """Ask the hub for the file's commit, and notice another file by its size before it is fetched."""
+    from huggingface_hub import get_hf_file_metadata
+    from huggingface_hub.constants import HF_HUB_ETAG_TIMEOUT
+
+    about = get_hf_file_metadata(url, timeout=HF_HUB_ETAG_TIMEOUT)
+    if about.size is not None and about.size != file.size_bytes:
+        raise _other_bytes(url, file, f"{about.size} bytes")
+    commit = revision if _COMMIT.fullmatch(revision) else about.commit_hash
+    if commit is None or not _COMMIT.fullmatch(commit):
+        raise HubUnavailable(f"what answers at {url} is no Hugging Face hub")
+    return commit
+
+
+def _receive(url: str, incomplete: Path, file: ReleasedFile) -> int:
+    """Append what is missing of the file and compare its hash; the bytes that were received."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    had = incomplete.stat().st_size if incomplete.exists() else 0
+    if had > file.size_bytes:
+        incomplete.unlink()
+        had = 0
+    # Bytes as they are: a range of a compressed answer would count other bytes.
+    headers = {**build_hf_headers(), "accept-encoding": "identity"}
+    with incomplete.open("ab") as stream:
+        while True:
+            at = stream.tell()
+            try:
+                http_get(
+                    url, stream, resume_size=at, headers=headers,
+                    expected_size=file.size_bytes, displayed_filename=file.name,
+                )  # fmt: skip
+                break
+            except httpx2.ReadError:  # a connection that was reset; http_get itself goes on after other cuts
+                if stream.tell() == at:
+                    raise
+            except HfHubHTTPError as error:
+                if error.response.status_code == 416:  # the server's file ends before ours: anew next time
+                    stream.truncate(0)
+                raise
+    if not _is_right(incomplete, file):
+        actual = f"{incomplete.stat().st_size} bytes of SHA-256 {sha256_of(incomplete)}"
+        incomplete.unlink()
+        raise _other_bytes(url, file, actual)
+    return file.size_bytes - had
+
+
+def _is_right(path: Path, file: ReleasedFile) -> bool:
+    return path.is_file() and path.stat().st_size == file.size_bytes and sha256_of(path) == file.sha256
+
+
+def _point(pointer: Path, blob: Path) -> None:
+    """Name the blob in the snapshot; where links are not allowed (Windows) the file itself goes there."""
+    if pointer.is_file() and pointer.samefile(blob):
+        return
+    pointer.unlink(missing_ok=True)  # one that leads nowhere, because its blob was deleted
+    try:
+        pointer.symlink_to(os.path.relpath(blob, pointer.parent))
+    except OSError:
+        os.replace(blob, pointer)
+
+
+def _other_bytes(url: str, file: ReleasedFile, actual: str) -> ModelError:
+    return ModelError(
+        f"{url} is not the released {file.name}: it has {actual} instead of {file.size_bytes} bytes of"
+        f" SHA-256 {file.sha256}. It was not kept.",
+        "Check HF_ENDPOINT and the proxy, or give another model with --model DIR.",
+    )
+
+
+@contextlib.contextmanager
+def _named_errors(name: str) -> Iterator[None]:
+    """What huggingface_hub and its HTTP library raise, as the two kinds that we know.
+
+    Not all of theirs are OSErrors (httpx2.ReadError: a connection that was reset), and some OSErrors of
+    theirs are no matter of the disk (HfHubHTTPError, OfflineModeIsEnabled), so the order counts.
+    """
+    import httpx2
+    from huggingface_hub.errors import EntryNotFoundError, FileMetadataError
+
+    hub = (httpx2.HTTPError, httpx2.InvalidURL, EntryNotFoundError, FileMetadataError, ConnectionError, ValueError)
+    try:
+        yield
+    except hub as error:
+        raise HubUnavailable(f"{name} was not fetched: {_sentence(error)}") from error
+    except OSError as error:
+        if error.errno is None:  # http_get's own: the size is not what the server had said
+            raise HubUnavailable(f"{name} was not fetched: {_sentence(error)}") from error
+        raise ModelUnavailable(
+            f"{name} cannot be put into the Hugging Face cache ({_sentence(error)}).",
+            "Make room or mend the folder's permissions, or set HF_HOME to another folder.",
+        ) from error
+
+
+def _sentence(error: Exception) -> str:
+    line = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__

@@ -1,0 +1,274 @@
+"""A checkpoint on disk -> coqui's `Xtts` in memory, without a second copy of the weights.
+
+coqui's own loader initialises half a billion random parameters, reads the whole file beside them
+and rewrites it. Here the parameters are created without memory, the file is mapped, and the mapped
+tensors become the parameters: pages are read when they are first used, and nothing is ever written
+into the checkpoint's folder. All loading tricks of the project stay in this module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import mmap
+import os
+import pickle
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from voicekit.checkpoint import Checkpoint
+from voicekit.errors import ModelError, ModelUnavailable
+
+if TYPE_CHECKING:
+    import torch
+
+# Keys that coqui's trainer writes beside the model (Xtts.get_compatible_checkpoint_state_dict), and
+# the inference wrapper, whose entries are second names of tensors that are in the file already.
+_TRAINER_KEYS = ("torch_mel_spectrogram_style_encoder", "torch_mel_spectrogram_dvae", "dvae")
+_ALIASES = ("gpt.gpt_inference.", "gpt.gpt.wte.")
+
+# The only classes that a checkpoint may name. They become inert boxes: nothing of theirs runs. The
+# released file pickles its configuration under the modules in which coqui kept these classes then.
+_INERT_CLASSES = (
+    "TTS.tts.models.xtts.XttsArgs",
+    "TTS.tts.models.xtts.XttsAudioConfig",
+    "TTS.tts.configs.xtts_config.XttsArgs",
+    "TTS.tts.configs.xtts_config.XttsAudioConfig",
+    "TTS.tts.configs.xtts_config.XttsConfig",
+    "TTS.config.shared_configs.BaseDatasetConfig",
+)
+
+
+class InertConfig:
+    """Takes the place of a pickled configuration: accepts its state, keeps nothing, does nothing."""
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def import_xtts() -> Any:
+    """Import coqui's XTTS classes (4 s: torch and transformers); the class `Xtts`.
+
+    Raises:
+        ModelUnavailable: coqui-tts or one of its packages is missing or does not fit.
+    """
+    # transformers warns of GPT-2's token ids, which XTTS does not use; its other errors still show.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    try:
+        from TTS.tts.models.xtts import Xtts
+    except ImportError as error:
+        raise ModelUnavailable(
+            f"XTTS cannot be imported ({error}).",
+            "Install the packages: python -m pip install -r requirements.txt"
+            " (the old package named TTS must not be installed; coqui-tts provides it).",
+        ) from error
+    return Xtts
+
+
+def load_xtts(checkpoint: Checkpoint) -> Any:
+    """Build coqui's `Xtts` over the checkpoint's mapped weights: float32, CPU, evaluation mode.
+
+    Time O(1) until pages are touched, then O(bytes); space: the file's pages, once.
+
+    Raises:
+        ModelError: the folder is broken: unreadable or foreign files, missing or misshapen tensors.
+        ModelUnavailable: packages are missing.
+    """
+    xtts_class = import_xtts()
+    config = _read_config(checkpoint.config)
+    tokenizer = _read_tokenizer(checkpoint.vocab)
+    _fit_to_tokenizer(config.model_args, tokenizer, checkpoint.vocab)
+    xtts = _build(xtts_class, config, checkpoint.config)
+    xtts.tokenizer = tokenizer
+    _assign(xtts, read_state(checkpoint.weights), checkpoint.weights)
+    xtts.train(False)  # not Xtts.eval(), which would build Hugging Face's generation wrapper
+    _fold_weight_norm(xtts.hifigan_decoder.waveform_decoder)
+    return xtts
+
+
+def _read_config(path: Path) -> Any:
+    from TTS.tts.configs.xtts_config import XttsConfig
+
+    try:
+        kind = json.loads(path.read_text("utf-8")).get("model")
+        if kind != "xtts":
+            raise ModelError(f"{path} is the configuration of another model ({kind!r}, not 'xtts').", _REPLACE)
+        config = XttsConfig()
+        config.load_json(str(path))
+        is_v2 = config.model_args.gpt_use_perceiver_resampler
+    except ModelError:
+        raise
+    except Exception as error:  # coqpit raises what its fields raise; a deep nesting is a RecursionError
+        raise ModelError(f"{path} is no usable XTTS configuration ({_first_line(error)}).", _REPLACE) from error
+    if not is_v2:
+        raise ModelError(f"{path} describes XTTS v1; only XTTS v2 is spoken here.", _REPLACE)
+    return config
+
+
+def _read_tokenizer(path: Path) -> Any:
+    from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
+
+    try:
+        return VoiceBpeTokenizer(vocab_file=str(path))
+    except Exception as error:  # the tokenizers library raises bare Exception for every kind of bad file
+        raise ModelError(f"{path} is no usable tokenizer ({error}).", _REPLACE) from error
+
+
+def _fit_to_tokenizer(args: Any, tokenizer: Any, vocab: Path) -> None:
+    """Take the text tokens from the tokenizer, as coqui does; the release's config holds null for them."""
+    args.gpt_number_text_tokens = tokenizer.get_number_tokens()
+    for field, token in (("gpt_start_text_token", "[START]"), ("gpt_stop_text_token", "[STOP]")):
+        token_id = tokenizer.tokenizer.token_to_id(token)
+        if token_id is None and getattr(args, field) is None:
+            raise ModelError(f"{vocab} has no token {token}, and config.json does not say which one it is.", _REPLACE)
+        if token_id is not None:
+            setattr(args, field, token_id)
+
+
+def _build(xtts_class: Any, config: Any, path: Path) -> Any:
+    try:
+        with _parameters_without_memory():
+            return xtts_class(config)
+    except Exception as error:  # sizes that are no sizes: each layer of torch and transformers has its own error
+        raise ModelError(
+            f"{path} describes no XTTS that can be built ({type(error).__name__}: {_first_line(error)}).", _REPLACE
+        ) from error
+
+
+@contextlib.contextmanager
+def _parameters_without_memory() -> Iterator[None]:
+    """Parameters on the meta device, buffers (mel filters, windows) real: they are computed, not loaded."""
+    from accelerate import init_empty_weights
+
+    with init_empty_weights(include_buffers=False):
+        yield
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Map the state of a `model.pth` into memory; no code of the file runs.
+
+    Takes the release (which pickles configuration objects), coqui's trainer's files (keys with
+    `xtts.` before them, keys that only training needs) and plain state files.
+
+    Raises:
+        ModelError: not a checkpoint, damaged, or one that names classes outside the allow-list.
+    """
+    import torch
+
+    inert: list[Any] = [(InertConfig, name) for name in _INERT_CLASSES]
+    try:
+        with torch.serialization.safe_globals(inert):
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{path} is damaged, or holds more than weights: it was not opened ({_first_line(error)}).", _REPLACE
+        ) from error
+    except Exception as error:  # damaged bytes: struct.error, IndexError, AssertionError, whatever the unpickler met
+        raise ModelError(f"{path} cannot be read as a checkpoint ({_first_line(error)}).", _REPLACE) from error
+    state = content.get("model", content) if isinstance(content, dict) else None
+    if not isinstance(state, dict):
+        raise ModelError(f"{path} holds no model.", _REPLACE)
+    named = {str(key).removeprefix("xtts."): tensor for key, tensor in state.items()}
+    return {
+        key: tensor
+        for key, tensor in named.items()
+        if key.split(".")[0] not in _TRAINER_KEYS and not key.startswith(_ALIASES)
+    }
+
+
+def _is_zip(path: Path) -> bool:
+    """Only the zip format (torch 1.6 and later) can be mapped; older files are read whole."""
+    with path.open("rb") as stream:
+        return stream.read(4) == b"PK\x03\x04"
+
+
+def _assign(xtts: Any, state: dict[str, torch.Tensor], path: Path) -> None:
+    import torch
+
+    state = {
+        key: tensor.float() if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() else tensor
+        for key, tensor in state.items()
+    }  # float() is the tensor itself where it is float32 already
+    try:
+        xtts.load_state_dict(state, strict=True, assign=True)
+    except (RuntimeError, AttributeError, TypeError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise ModelError(
+            f"{path} does not fit its config.json: {' '.join(lines[1:3])[:300] or lines[0]}", _REPLACE
+        ) from error
+
+
+def _fold_weight_norm(decoder: Any) -> None:
+    """Compute the vocoder's normalised weights once instead of at each call; the same numbers."""
+    from torch.nn.utils import parametrize
+
+    for module in decoder.modules():
+        if parametrize.is_parametrized(module, "weight"):
+            # Not under no_grad: torch would make buffers of them, which nobody counts as parameters.
+            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+
+
+def narrow(xtts: Any, precision: str) -> None:
+    """Turn the GPT's layers to `bfloat16` or `float16`; its embeddings, last norm and heads stay float32.
+
+    The mapped float32 pages are given back tensor by tensor, so the peak is not the sum of both.
+    """
+    import torch
+
+    dtype = getattr(torch, precision)
+    layers = xtts.gpt.gpt
+    for parameter in layers.parameters():
+        wide = parameter.data
+        parameter.data = wide.to(dtype)
+        release_pages([wide])
+    width = xtts.gpt.model_dim
+    # coqui's stand-in for GPT-2's positions is float32 zeros, which would widen everything again.
+    layers.wpe = lambda at: torch.zeros((*at.shape, width), dtype=dtype, device=at.device)
+
+
+# --- pages ---------------------------------------------------------------------------------------------------
+
+
+def read_ahead(path: Path) -> None:
+    """Ask the kernel to read a file into its cache while something else is done (the imports take seconds)."""
+    if not hasattr(os, "posix_fadvise"):
+        return  # not Linux: the pages are read when they are touched
+    with path.open("rb") as stream:
+        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+
+
+def release_pages(tensors: Iterable[torch.Tensor]) -> None:
+    """Give back the memory of mapped weights that are not needed for a while; touched again, they are read again.
+
+    Only whole pages of read-only file mappings are given back: what the kernel lists as mapped from a `.pth`
+    file (Linux; elsewhere nothing happens). Weights are never written to, so nothing can be lost.
+    """
+    mapped = _weight_mappings()
+    if not mapped:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    for tensor in tensors:
+        start = -(-tensor.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
+        end = (tensor.data_ptr() + tensor.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
+        if start < end and any(low <= start and end <= high for low, high in mapped):
+            libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
+
+
+def _weight_mappings() -> list[tuple[int, int]]:
+    """Address ranges that the kernel has mapped from `.pth` files."""
+    try:
+        lines = Path("/proc/self/maps").read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    ranges = (line.split()[0].split("-") for line in lines if line.endswith(".pth"))
+    return [(int(low, 16), int(high, 16)) for low, high in ranges]
+
+
+def _first_line(error: Exception) -> str:
+    """Whoever reads it has no use for the rest; the log has the whole error, as the cause."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+_REPLACE = "Copy the model's files anew, or give another folder with --model DIR."

@@ -1,0 +1,349 @@
+"""The TTS model component: load XTTS v2, condition it on a voice, let it speak.
+
+It works on coqui's own classes (`Xtts`, its GPT, its HiFi-GAN, its tokenizer), never through
+`TTS.api` or `Synthesizer`, and on arrays: it reads no audio file, writes none, and prints nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from logger_config import span
+from voicekit.audio import Audio
+from voicekit.checkpoint import Checkpoint
+from voicekit.decoding import Sampling, decode, text_prefix
+from voicekit.errors import AudioError, ModelUnavailable, TextError
+from voicekit.loading import import_xtts, load_xtts, narrow, release_pages
+
+if TYPE_CHECKING:
+    import torch
+
+logger = logging.getLogger(__name__)
+
+CONDITIONING_RATE_HZ = 22_050  # what XTTS's conditioning mel is computed from
+OUTPUT_RATE_HZ = 24_000
+MIN_CHUNK_S = 0.33  # shorter pieces of a sample are not heard (coqui's get_gpt_cond_latents)
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where the model runs, and why there."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class VoiceSettings:
+    """How much of the samples is heard; the defaults are the released config.json's.
+
+    gpt_cond_len_s: seconds from the start of each sample that the GPT hears.
+    gpt_cond_chunk_len_s: they are heard in chunks of this length, whose latents are averaged.
+    max_ref_len_s: seconds from the start of each sample that count at all.
+    sound_norm_refs: scale each sample's peak to 0.75 first.
+    """
+
+    gpt_cond_len_s: int = 30
+    gpt_cond_chunk_len_s: int = 4
+    max_ref_len_s: int = 30
+    sound_norm_refs: bool = False
+
+
+@dataclass(frozen=True)
+class SpeechSettings:
+    """Every value that shapes how a text is spoken; the defaults are the released config.json's.
+
+    temperature: 0 is greedy; 0.65 to 0.75 is the usual range.
+    top_k, top_p, repetition_penalty: see `decoding.Sampling`.
+    speed: 0.5 to 2.0; the latents are stretched by its inverse (coqui's `inference(speed=)`).
+    seed: 0 to 2**63 - 1; one seed, one result.
+    """
+
+    temperature: float = 0.75
+    top_k: int = 50
+    top_p: float = 0.85
+    repetition_penalty: float = 5.0
+    speed: float = 1.0
+    seed: int = 0
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(self.temperature, self.top_k, self.top_p, self.repetition_penalty)
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What XTTS knows of a speaker.
+
+    conditioning: float32 [1, 32, width], CPU, for the GPT.
+    speaker_embedding: float32 [1, 512, 1], CPU, for the vocoder.
+    heard_s: seconds of the samples that went into it.
+    """
+
+    conditioning: torch.Tensor
+    speaker_embedding: torch.Tensor
+    heard_s: float
+
+
+@dataclass(frozen=True)
+class Speech:
+    """One spoken segment: its place in the text, its audio, how many codes it took, whether it ended by itself."""
+
+    index: int
+    audio: Audio
+    codes: int
+    stopped: bool
+
+
+def import_packages(threads: int | None = None) -> None:
+    """Import torch and coqui's classes (seconds), and set torch's threads."""
+    import_xtts()
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def choose_device(wanted: str) -> Device:
+    """Choose where to run: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+
+    Raises:
+        ModelUnavailable: the wanted device is not here, or torch cannot use it.
+    """
+    import torch
+
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return Device("cuda:0", f"CUDA is available: {torch.cuda.get_device_name(0)}")
+        if torch.backends.mps.is_available():
+            return Device("mps", "Apple's GPU is available")
+        built = "torch finds no CUDA GPU" if torch.version.cuda else "this torch is built for the CPU only"
+        return Device("cpu", built)
+    if wanted.startswith("cuda"):
+        index = int(wanted.partition(":")[2] or 0)
+        if index >= torch.cuda.device_count():
+            raise ModelUnavailable(
+                f"There is no CUDA device {index}: torch {torch.__version__} sees {torch.cuda.device_count()}.",
+                "Use --device auto, or install a torch built for your GPU.",
+            )
+        return Device(f"cuda:{index}", f"asked for: {torch.cuda.get_device_name(index)}")
+    if wanted == "mps" and not torch.backends.mps.is_available():
+        raise ModelUnavailable("This machine has no Apple GPU that torch can use.", "Use --device auto.")
+    return Device(wanted, "asked for")
+
+
+class TTSModel:
+    """XTTS v2, ready to speak: `TTSModel.load(...)`, then `condition`, then `speak`."""
+
+    def __init__(self, xtts: Any, checkpoint: Checkpoint, device: Device, precision: str) -> None:
+        self._xtts = xtts
+        self.checkpoint = checkpoint
+        self.device = device
+        self.precision = precision
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, device: str = "auto", precision: str = "auto") -> TTSModel:
+        """Map a checkpoint and make it speak on a device.
+
+        Args:
+            checkpoint: see `voicekit.checkpoint` and `voicekit.rehearsal`.
+            device: auto, cpu, cuda, cuda:N, mps.
+            precision: of the GPT's layers: auto (float32 for now), float32, bfloat16, float16. Norms at
+                the end, the head, sampling and the vocoder stay float32.
+
+        Raises:
+            ModelError, ModelUnavailable: see `loading.load_xtts` and `choose_device`.
+        """
+        chosen = choose_device(device)
+        precision = "float32" if precision == "auto" else precision
+        xtts = load_xtts(checkpoint)
+        if precision != "float32":
+            narrow(xtts, precision)
+        if chosen.name != "cpu":
+            xtts.to(chosen.name)
+        if chosen.name == "mps":
+            # MPS refuses the speaker encoder's mel ("Output channels > 65536"); it is small, so it stays here.
+            xtts.hifigan_decoder.speaker_encoder.to("cpu")
+        return cls(xtts, checkpoint, chosen, precision)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that the checkpoint's configuration names."""
+        return tuple(self._xtts.config.languages)
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Bytes of all parameters, mapped ones included."""
+        return sum(parameter.numel() * parameter.element_size() for parameter in self._xtts.parameters())
+
+    def speech_settings(self, **wanted: float | None) -> SpeechSettings:
+        """The checkpoint's own settings, with what the caller wants in their place (None: the checkpoint's)."""
+        config = self._xtts.config
+        own = {name: getattr(config, name) for name in ("temperature", "top_k", "top_p", "repetition_penalty")}
+        return SpeechSettings(**{**own, **{name: value for name, value in wanted.items() if value is not None}})
+
+    def voice_settings(self) -> VoiceSettings:
+        """The checkpoint's own conditioning settings."""
+        config = self._xtts.config
+        return VoiceSettings(
+            config.gpt_cond_len, config.gpt_cond_chunk_len, config.max_ref_len, config.sound_norm_refs
+        )
+
+    def tokens(self, text: str, language: str) -> list[int]:
+        """The text's BPE ids, as coqui makes them: stripped, lower case, numbers and symbols read out.
+
+        Raises:
+            TextError: coqui's text normalisation cannot read it in this language.
+            ModelUnavailable: the language needs a package that is missing.
+        """
+        tokenizer = self._xtts.tokenizer
+        try:
+            return list(tokenizer.encode(text.strip().lower(), lang=language))
+        except ImportError as error:
+            raise ModelUnavailable(
+                f"The language {language} needs a package that is not installed ({error}).",
+                "python -m pip install -r requirements.txt",
+            ) from error
+        except Exception as error:  # num2words raises what it likes: NotImplementedError, OverflowError, KeyError
+            raise TextError(
+                f"A number or symbol of the text cannot be read out in '{language}' ({type(error).__name__}).",
+                "Write the numbers of the text in words.",
+            ) from error
+
+    def count_tokens(self, text: str, language: str) -> int:
+        """How many BPE tokens a text makes."""
+        return len(self.tokens(text, language))
+
+    def condition(self, samples: Sequence[Audio], settings: VoiceSettings) -> Voice:
+        """Hear a speaker: one or several samples of one voice, all of which count.
+
+        Each sample is heard from its start: `max_ref_len_s` of it for the speaker embedding,
+        `gpt_cond_len_s` for the GPT, in chunks whose latents are averaged. Of several samples each
+        chunk counts alike, so a longer sample weighs more; embeddings are averaged by seconds. (coqui
+        joins all samples and hears the first `gpt_cond_len_s` only, so a long first file silences the
+        others.) For one sample this is exactly coqui's `get_conditioning_latents`.
+
+        Args:
+            samples: mono audio at 22,050 Hz, at least one of them `MIN_CHUNK_S` long.
+
+        Raises:
+            AudioError: no sample is long enough to be heard.
+        """
+        import torch
+
+        long_enough = [sample for sample in samples if sample.duration_s >= MIN_CHUNK_S]
+        if not long_enough:
+            raise AudioError(
+                f"The voice sample is too short: {sum(sample.duration_s for sample in samples):.2f} s of audio.",
+                "Use 6 to 30 seconds of one person speaking.",
+            )
+        with torch.inference_mode():
+            heard = [self._hear(sample, settings) for sample in long_enough]
+            chunks = [_chunk_count(seconds, settings) for _, _, seconds in heard]
+            conditioning = _mean([latents for latents, _, _ in heard], chunks)
+            embedding = _mean([embedding for _, embedding, _ in heard], [seconds for _, _, seconds in heard])
+        self._forget_ears()
+        return Voice(conditioning.cpu(), embedding.cpu(), sum(seconds for _, _, seconds in heard))
+
+    def _forget_ears(self) -> None:
+        """The parts that only hear (220 MB as released) rest until the next voice."""
+        gpt, encoder = self._xtts.gpt, self._xtts.hifigan_decoder.speaker_encoder
+        for part in (gpt.conditioning_encoder, gpt.conditioning_perceiver, encoder):
+            release_pages(part.parameters())
+
+    def _hear(self, sample: Audio, settings: VoiceSettings) -> tuple[torch.Tensor, torch.Tensor, float]:
+        """One sample -> GPT latents [1, 32, width], speaker embedding [1, 512, 1], seconds heard."""
+        import torch
+        import torchaudio
+
+        if sample.sample_rate != CONDITIONING_RATE_HZ:
+            raise ValueError(f"a sample must have {CONDITIONING_RATE_HZ} Hz, not {sample.sample_rate}")
+        audio = torch.from_numpy(sample.samples)[None, : CONDITIONING_RATE_HZ * settings.max_ref_len_s]
+        if settings.sound_norm_refs:
+            audio = audio / audio.abs().max() * 0.75
+        latents = self._xtts.get_gpt_cond_latents(
+            audio, CONDITIONING_RATE_HZ, settings.gpt_cond_len_s, settings.gpt_cond_chunk_len_s
+        )
+        encoder = self._xtts.hifigan_decoder.speaker_encoder
+        at_16k = torchaudio.functional.resample(audio, CONDITIONING_RATE_HZ, 16_000)
+        embedding = encoder(at_16k.to(next(encoder.parameters()).device), l2_norm=True).unsqueeze(-1)
+        return latents, embedding, audio.shape[1] / CONDITIONING_RATE_HZ
+
+    def speak(
+        self, texts: Sequence[str], voice: Voice, language: str, settings: SpeechSettings
+    ) -> Iterator[Speech]:
+        """Speak segments one after the other, yielding each as soon as it is done.
+
+        Args:
+            texts: segments within the model's limits (see `voicekit.text.segments`).
+            voice: of `condition`.
+            language: one of `languages`.
+            settings: all sampling values; the segment's own seed is derived from the one in it.
+
+        Raises:
+            TextError: a segment cannot be tokenised or is over the model's token limit.
+        """
+        for index, text in enumerate(texts):
+            yield self._speak_one(index, text, voice, language, settings)
+
+    def _speak_one(
+        self, index: int, text: str, voice: Voice, language: str, settings: SpeechSettings
+    ) -> Speech:
+        import torch
+
+        with torch.inference_mode():
+            with span("Generate", done=f"Segment {index + 1} generated", stage="generate", level=logging.DEBUG) as step:
+                gpt = self._xtts.gpt
+                prefix = text_prefix(gpt, voice.conditioning.to(self.device.name), self._checked(text, language))
+                decoded = decode(gpt, prefix, settings.sampling, segment_generator(settings.seed, index))
+                step.note(codes=len(decoded.codes), stopped=decoded.stopped)
+            with span("Vocode", done=f"Segment {index + 1} vocoded", stage="vocode", level=logging.DEBUG):
+                audio = self._vocode(decoded.latents, voice, settings.speed)
+        return Speech(index, audio, len(decoded.codes), decoded.stopped)
+
+    def _checked(self, text: str, language: str) -> list[int]:
+        tokens = self.tokens(text, language)
+        limit = self._xtts.args.gpt_max_text_tokens
+        if len(tokens) >= limit:
+            raise TextError(f"A segment makes {len(tokens)} tokens; the model takes {limit - 1}.", "Shorten it.")
+        return tokens
+
+    def _vocode(self, latents: torch.Tensor, voice: Voice, speed: float) -> Audio:
+        """Latents [n, width] -> audio: 1,024 / 22,050 s a code at normal speed."""
+        import torch
+
+        latents = latents[None]  # [1, n, width]
+        if speed != 1.0:
+            stretched = torch.nn.functional.interpolate(latents.transpose(1, 2), scale_factor=1 / speed, mode="linear")
+            latents = stretched.transpose(1, 2)
+        waveform = self._xtts.hifigan_decoder(latents, g=voice.speaker_embedding.to(self.device.name))
+        return Audio(waveform.flatten().float().cpu().numpy(), OUTPUT_RATE_HZ)
+
+
+def _chunk_count(heard_s: float, settings: VoiceSettings) -> int:
+    """How many chunks of a sample the GPT hears; a last one under `MIN_CHUNK_S` is dropped."""
+    whole, rest = divmod(min(heard_s, settings.gpt_cond_len_s), settings.gpt_cond_chunk_len_s)
+    return int(whole) + (rest >= MIN_CHUNK_S)
+
+
+def _mean(tensors: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
+    """Weighted mean; a single tensor comes back as it is, bit for bit."""
+    import torch
+
+    if len(tensors) == 1:
+        return tensors[0]
+    shares = torch.tensor(weights, dtype=torch.float32) / sum(weights)
+    return torch.stack([tensor * float(share) for tensor, share in zip(tensors, shares, strict=True)]).sum(dim=0)
+
+
+def segment_generator(seed: int, index: int, attempt: int = 0) -> torch.Generator:
+    """The randomness of one segment: depends on the seed, its place and the attempt, on nothing else."""
+    import torch
+
+    digest = hashlib.sha256(f"{seed}:{index}:{attempt}".encode()).digest()
+    return torch.Generator(device="cpu").manual_seed(int.from_bytes(digest[:8], "big") >> 1)
