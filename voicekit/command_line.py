@@ -1,0 +1,247 @@
+"""What the command lines of both scripts share: common flags, messages for people, one door for errors.
+
+stdout carries only the result; everything said to people goes to stderr. Errors become exit codes
+here and nowhere else. This module knows nothing of voices.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn, TextIO
+
+from logger_config import memory_snapshot, run, setup_logging
+from voicekit import __version__
+from voicekit.errors import VoiceError
+from voicekit.log_files import shorten_home
+from voicekit.stage_clock import Stopwatch
+
+SCHEMA = 1  # of the JSON results
+STAGES = ("import", "preprocess", "load_model", "condition_voice", "generate", "vocode", "write")
+
+
+def new_parser(script: str, summary: str, examples: str) -> argparse.ArgumentParser:
+    """A parser whose help begins with examples; its own flags are to be added, then `add_common_flags`."""
+    return argparse.ArgumentParser(
+        prog=f"{script}.py",
+        usage=f"%(prog)s [options]\n\nexamples:\n{examples}\n\n{summary}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # a flag added later must not change what a shortened one means
+    )
+
+
+def add_common_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that both scripts have."""
+    group = parser.add_argument_group("output and logs")
+    group.add_argument("--json", action="store_true", help="print one JSON object instead of the path")
+    group.add_argument("--force", action="store_true", help="overwrite an existing output")
+    group.add_argument("--dry-run", action="store_true", help="check everything, say the plan, write nothing")
+    group.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads (default: one a core)")
+    group.add_argument("--log-dir", metavar="DIR", help="folder of the logs (default: logs/ beside the script)")
+    loudness = group.add_mutually_exclusive_group()
+    loudness.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+    loudness.add_argument("-v", "--verbose", action="store_true", help="show the log's steps")
+    loudness.add_argument("--debug", action="store_true", help="show and log everything, tracebacks included")
+    group.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+
+
+def positive_int(text: str) -> int:
+    """An argparse type: a whole number of 1 or more."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def number_between(low: float, high: float) -> Callable[[str], float]:
+    """An argparse type: a number of a closed range; NaN is none."""
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be from {low:g} to {high:g}")
+        return value
+
+    return number
+
+
+class Messages:
+    """What people read while a command runs, on stderr."""
+
+    def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
+        self.quiet, self.stream = quiet, stream or sys.stderr
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person can be asked: both ends are a terminal."""
+        return self.stream.isatty() and sys.stdin is not None and sys.stdin.isatty()
+
+    def say(self, line: str) -> None:
+        """Say a line, unless quiet."""
+        if not self.quiet:
+            print(line, file=self.stream, flush=True)
+
+    def error(self, line: str) -> None:
+        """Say a line, quiet or not."""
+        print(line, file=self.stream, flush=True)
+
+    def confirm(self, question: str) -> bool:
+        """Ask for a yes; False where nobody can be asked."""
+        if not self.interactive:
+            return False
+        print(f"{question} [y/N] ", end="", file=self.stream, flush=True)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+class Progress:
+    """How far a list of equal pieces is: a bar with ETA on a terminal, a line a piece elsewhere."""
+
+    def __init__(self, messages: Messages, what: str) -> None:
+        self._messages, self._what, self._done = messages, what, 0
+        self._bar: Any = None
+
+    def advance(self, total: int, detail: str) -> None:
+        """One piece of `total` is done."""
+        self._done += 1
+        if self._messages.quiet or not self._messages.stream.isatty():
+            self._messages.say(f"{self._what} {self._done} of {total}: {detail}")
+            return
+        self._bar = self._bar or self._new_bar(total)
+        self._bar.advance(self._bar.task_ids[0])
+
+    def _new_bar(self, total: int) -> Any:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = TextColumn(self._what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        bar = Bar(*columns, console=Console(file=self._messages.stream), transient=True)
+        bar.add_task(self._what, total=total)
+        bar.start()
+        return bar
+
+    def close(self) -> None:
+        """Take the bar away; needed after an error too."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+# What a command's work gives back: the exit code, the JSON object, the line for stdout ("" for none).
+Outcome = tuple[int, dict[str, Any], str]
+
+
+def run_command(
+    script: str, argv: list[str] | None, args: argparse.Namespace, work: Callable[[argparse.Namespace], Outcome]
+) -> int:
+    """Set up logging, work, and say the result: the life of a command after its flags are parsed.
+
+    Args:
+        script: its name without .py.
+        argv: the arguments; None means the process's own, and times count from the process's start.
+        args: the parsed flags, those of `add_common_flags` among them.
+        work: does the job; raises VoiceError for what the user can mend.
+
+    Returns:
+        The exit code (see voicekit.errors; 2 is argparse's own; 130 Ctrl-C, 143 SIGTERM).
+    """
+    _utf8_streams()
+    messages = Messages(quiet=args.quiet)
+    console = logging.DEBUG if args.debug else logging.INFO if args.verbose else logging.WARNING
+    log_dir = setup_logging(
+        args.log_dir,
+        console_level=logging.ERROR if args.quiet else console,
+        file_level=logging.DEBUG if args.debug else None,
+    )
+    with _sigterm_exits(), run(script, argv, log_dir=log_dir, since_process_start=argv is None) as this_run:
+        rest = Stopwatch(script, stage="import")  # counts what belongs to no other stage
+        rest.start()
+        try:
+            code, result, line = work(args)
+            rest.stop()
+            this_run.exit_code = code
+            this_run.record(**{key: value for key, value in result.items() if key in _FOR_HISTORY})
+            _print_result(_completed(result, this_run) if args.json else None, line)
+        except BaseException as error:  # the one door: whatever it is becomes a message and an exit code
+            rest.stop()
+            _report(error, this_run, messages, log_dir, as_json=args.json)
+    return this_run.exit_code
+
+
+_FOR_HISTORY = ("model", "device", "precision", "duration_s", "rtf", "language", "seed", "segment_count", "warnings")
+
+
+def _completed(result: dict[str, Any], this_run: run) -> dict[str, Any]:
+    """The result with what is known only at the end: times by stage, peak memory, the run's name."""
+    spent = this_run.clock.seconds()
+    timings = {stage: round(spent.get(stage, 0.0), 3) for stage in STAGES}
+    return {
+        "schema": SCHEMA,
+        "status": "ok",
+        **result,
+        "timings_s": {**timings, "total": round(this_run.clock.total(), 3)},
+        "memory_mb": {"peak_rss": round(memory_snapshot().peak_rss_mb, 1)},
+        "run_id": this_run.run_id,
+    }
+
+
+def _print_result(result: dict[str, Any] | None, line: str) -> None:
+    text = json.dumps(result, allow_nan=False, ensure_ascii=False) if result is not None else line
+    if text:
+        print(text, flush=True)
+
+
+def _report(error: BaseException, this_run: run, messages: Messages, log_dir: Path | None, *, as_json: bool) -> None:
+    this_run.fail(error)
+    if isinstance(error, KeyboardInterrupt):
+        messages.error("\nInterrupted.")
+        return
+    if isinstance(error, SystemExit):
+        return
+    if isinstance(error, VoiceError):
+        message, hint = error.message, error.hint
+    else:
+        message, hint = f"Internal error: {type(error).__name__}: {error}", "This is a defect; the log has the details."
+    messages.error(f"Error: {message}")
+    if hint:
+        messages.error(f"       {hint}")
+    messages.error(f"       Log: {_log_place(log_dir)}, run {this_run.run_id}")
+    if as_json:
+        told = {"type": type(error).__name__, "message": message, "hint": hint}
+        _print_result({"schema": SCHEMA, "status": "error", "error": told, "run_id": this_run.run_id}, "")
+
+
+def _log_place(log_dir: Path | None) -> str:
+    return shorten_home(str(log_dir / "voice_cloning.log")) if log_dir else "none could be written"
+
+
+@contextlib.contextmanager
+def _sigterm_exits() -> Iterator[None]:
+    """SIGTERM becomes SystemExit(143), so that scratch files go and the log is ended; only in the main thread."""
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # not the main thread: somebody else's signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _utf8_streams() -> None:
+    """Let names and messages of any script pass through a terminal or pipe of another encoding."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
