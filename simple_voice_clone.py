@@ -214,6 +214,8 @@ def _hear(path: str | Path, preprocess: bool, scratch_file: Path, listener: List
 def _find_checkpoint(settings: CloneSettings, listener: Listener) -> checkpoint.Checkpoint:
     if settings.model in rehearsal.NAMES:
         listener.note(f"Model: {settings.model} is untrained: what it speaks is NOISE, only speed and memory are real.")
+        if not rehearsal.is_complete(rehearsal.folder_of(settings.model), settings.model):
+            listener.note("Model: it is built once, and verified: seconds for the tiny one, minutes for the full size.")
         return checkpoint.from_folder(rehearsal.ensure(settings.model), name=settings.model, trained=False)
     found = checkpoint.resolve(
         settings.model, offline=settings.offline,

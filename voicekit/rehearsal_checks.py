@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from voicekit.errors import ModelError
+from voicekit.loading import import_xtts
 from voicekit.rehearsal_weights import START_CODE, STOP_CODE, synthetic_voice
 
 CEILING_CODES = 602  # what one segment can hold: 605 positions less start, stop and conditioning
@@ -71,13 +72,13 @@ class CoquiProbe:
     """coqui's own `Xtts`, loaded by its own loader on the CPU."""
 
     def __init__(self, folder: Path) -> None:
+        xtts_class = import_xtts()
         from TTS.tts.configs.xtts_config import XttsConfig
-        from TTS.tts.models.xtts import Xtts
 
         settings = XttsConfig()
         settings.load_json(str(folder / "config.json"))
         self._settings = settings
-        self._model = Xtts(settings)
+        self._model = xtts_class(settings)
         self._model.load_checkpoint(settings, checkpoint_dir=str(folder), eval=True)
 
     def voice(self, wave: Any, rate_hz: int) -> Voice:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from voicekit.loading import import_xtts
 from voicekit.rehearsal_tokenizer import VOCABULARY_SIZE
 from voicekit.text import LANGUAGES
 
@@ -327,16 +328,16 @@ def synthetic_voice(seed: int, *, seconds: float, rate_hz: int) -> Any:
 
 def _blank_model(folder: Path) -> Any:
     """coqui's `Xtts` for the folder's config, its GPT on the meta device: names and shapes, no memory."""
+    xtts_class = import_xtts()
     import torch
     from TTS.tts.configs.xtts_config import XttsConfig
     from TTS.tts.layers.xtts.gpt import GPT
-    from TTS.tts.models.xtts import Xtts
 
     settings = XttsConfig()
     settings.load_json(str(folder / "config.json"))
     args = settings.model_args
     args.gpt_number_text_tokens = None  # no GPT from the constructor
-    model = Xtts(settings)
+    model = xtts_class(settings)
     with torch.device("meta"):
         model.gpt = GPT(
             layers=args.gpt_layers,
