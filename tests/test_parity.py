@@ -19,6 +19,7 @@ from voicekit.checkpoint import from_folder
 from voicekit.decoding import Decoded, decode, text_prefix
 from voicekit.text import segments
 from voicekit.tts_model import TTSModel, Voice, segment_generator
+from voicekit.vocoding import vocode
 
 TEXTS = (
     ("en", "The quick brown fox jumps over the lazy dog."),
@@ -75,7 +76,7 @@ def speak(model: TTSModel, text: str, language: str, voice: Voice) -> Spoken:
     with torch.inference_mode():
         prefix = text_prefix(gpt, voice.conditioning, model.tokens(text, language))
         decoded: Decoded = decode(gpt, prefix, model.speech_settings(temperature=0.0).sampling, segment_generator(0, 0))
-        waveform = model._vocode(decoded.latents, voice, speed=1.0).samples
+        waveform = vocode(model._xtts.hifigan_decoder, decoded.latents, voice.speaker_embedding).numpy()
     return Spoken(decoded.codes.numpy(), decoded.latents.numpy(), waveform)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,15 @@ from voicekit.audio import Audio
 from voicekit.checkpoint import from_folder
 from voicekit.errors import AudioError, ModelUnavailable, TextError
 from voicekit.text import LANGUAGES
-from voicekit.tts_model import SpeechSettings, TTSModel, Voice, VoiceSettings, choose_device, segment_generator
+from voicekit.tts_model import (
+    SpeechSettings,
+    TTSModel,
+    Voice,
+    VoiceSettings,
+    choose_device,
+    import_packages,
+    segment_generator,
+)
 
 SENTENCES = {
     "en": "The train leaves at 7.", "es": "El tren sale a las 7.", "fr": "Le train part à 7 heures.",
@@ -130,6 +139,19 @@ def test_the_length_is_that_of_the_codes(model: TTSModel, voice: Voice) -> None:
     speech = next(model.speak(["One two three."], voice, "en", model.speech_settings(temperature=0.0)))
     assert speech.audio.sample_rate == 24_000
     assert speech.audio.duration_s == pytest.approx(speech.codes * 1024 / 22_050, abs=0.03)
+
+
+def test_threads_are_never_more_than_the_cores() -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        import_packages(threads=100_000)
+        assert torch.get_num_threads() == os.cpu_count()
+        import_packages(threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_devices() -> None:

@@ -44,7 +44,7 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--json", action="store_true", help="print one JSON object instead of the path")
     group.add_argument("--force", action="store_true", help="overwrite an existing output")
     group.add_argument("--dry-run", action="store_true", help="check everything, say the plan, write nothing")
-    group.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads (default: one a core)")
+    group.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads (default and most: one a core)")
     group.add_argument("--log-dir", metavar="DIR", help="folder of the logs (default: logs/ beside the script)")
     loudness = group.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from voicekit.checkpoint import Checkpoint
 from voicekit.decoding import Sampling, decode, text_prefix
 from voicekit.errors import AudioError, ModelUnavailable, TextError
 from voicekit.loading import import_xtts, load_xtts, narrow, release_pages
+from voicekit.vocoding import vocode
 
 if TYPE_CHECKING:
     import torch
@@ -101,12 +103,15 @@ class Speech:
 
 
 def import_packages(threads: int | None = None) -> None:
-    """Import torch and coqui's classes (seconds), and set torch's threads."""
+    """Import torch and coqui's classes (seconds), and set torch's threads: never more than there are cores.
+
+    Threads that share a core wait for each other by spinning: twice too many are many times slower.
+    """
     import_xtts()
     if threads:
         import torch
 
-        torch.set_num_threads(threads)
+        torch.set_num_threads(min(threads, os.cpu_count() or 1))
 
 
 def choose_device(wanted: str) -> Device:
@@ -303,7 +308,9 @@ class TTSModel:
                 decoded = decode(gpt, prefix, settings.sampling, segment_generator(settings.seed, index))
                 step.note(codes=len(decoded.codes), stopped=decoded.stopped)
             with span("Vocode", done=f"Segment {index + 1} vocoded", stage="vocode", level=logging.DEBUG):
-                audio = self._vocode(decoded.latents, voice, settings.speed)
+                embedding = voice.speaker_embedding.to(self.device.name)
+                waveform = vocode(self._xtts.hifigan_decoder, decoded.latents, embedding, speed=settings.speed)
+                audio = Audio(waveform.numpy(), OUTPUT_RATE_HZ)
         return Speech(index, audio, len(decoded.codes), decoded.stopped)
 
     def _checked(self, text: str, language: str) -> list[int]:
@@ -312,17 +319,6 @@ class TTSModel:
         if len(tokens) >= limit:
             raise TextError(f"A segment makes {len(tokens)} tokens; the model takes {limit - 1}.", "Shorten it.")
         return tokens
-
-    def _vocode(self, latents: torch.Tensor, voice: Voice, speed: float) -> Audio:
-        """Latents [n, width] -> audio: 1,024 / 22,050 s a code at normal speed."""
-        import torch
-
-        latents = latents[None]  # [1, n, width]
-        if speed != 1.0:
-            stretched = torch.nn.functional.interpolate(latents.transpose(1, 2), scale_factor=1 / speed, mode="linear")
-            latents = stretched.transpose(1, 2)
-        waveform = self._xtts.hifigan_decoder(latents, g=voice.speaker_embedding.to(self.device.name))
-        return Audio(waveform.flatten().float().cpu().numpy(), OUTPUT_RATE_HZ)
 
 
 def _chunk_count(heard_s: float, settings: VoiceSettings) -> int:
