@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import re
 import secrets
 import sys
@@ -151,7 +152,7 @@ def clone_voice_simple(
     language = text_stage.normalise_language(language)
     spoken_text = text_stage.clean(text)
     samples = _sample_paths(speaker_audio)
-    output = _checked_output(output_file, settings.overwrite)
+    output = _checked_output(output_file, settings.overwrite, samples)
 
     with tempfile.TemporaryDirectory(prefix="voice-cloning-") as scratch:
         with span("Preprocess", stage="preprocess"):
@@ -189,10 +190,15 @@ def _sample_paths(speaker_audio: str | Path | Sequence[str | Path]) -> list[str 
     return paths
 
 
-def _checked_output(output_file: str | Path, overwrite: bool) -> str:
-    if str(output_file) != STDOUT:
-        check_output_path(output_file, overwrite)
-    return str(output_file)
+def _checked_output(output_file: str | Path, overwrite: bool, samples: Sequence[str | Path]) -> str:
+    """The output as text; a place that can be written, and never a sample: recordings cannot be made again."""
+    output = str(output_file)
+    if output == STDOUT:
+        return output
+    check_output_path(output, overwrite)
+    if any(os.path.exists(path) and os.path.exists(output) and os.path.samefile(path, output) for path in samples):
+        raise OutputError(f"The output {output!r} is the voice sample itself.", "Choose another name.")
+    return output
 
 
 def _hear(path: str | Path, preprocess: bool, scratch_file: Path, listener: Listener) -> Audio:
@@ -428,7 +434,7 @@ def _as_json(cloned: Cloned, warnings: Sequence[str]) -> dict[str, Any]:
 
 def _plan(text: str, args: argparse.Namespace, output: str, messages: Messages) -> Outcome:
     """What a run would do: everything is checked that needs neither the model nor the network."""
-    _checked_output(output, args.force)
+    _checked_output(output, args.force, args.voice)
     segments = text_stage.segments(text, args.language, count_tokens=len)
     for path in args.voice:
         audio = to_mono(read_recording(path))

@@ -195,6 +195,17 @@ def test_an_existing_output_is_kept_without_force(voice_file: Path, capsys: pyte
     assert soundfile.info("mine.wav").frames > 0
 
 
+def test_a_sample_is_never_overwritten_even_with_force(
+    voice_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("me.wav").write_bytes(voice_file.read_bytes())
+    Path("link.wav").symlink_to("me.wav")
+    for name in ("me.wav", "link.wav"):
+        assert clone("--text", TEXT, "--voice", "me.wav", "-o", name, "--force") == 1
+    assert "sample itself" in capsys.readouterr().err
+    assert Path("me.wav").read_bytes() == voice_file.read_bytes()
+
+
 def test_other_formats_by_the_ending(voice_file: Path) -> None:
     for ending in ("flac", "mp3", "ogg"):
         assert clone("--text", TEXT, "--voice", voice_file, "-o", f"out.{ending}") == 0
