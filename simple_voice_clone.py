@@ -41,11 +41,13 @@ from voicekit.command_line import (
     Messages,
     Outcome,
     Progress,
+    abandon_stdout,
     add_common_flags,
     new_parser,
     number_between,
     positive_int,
     run_command,
+    whole_number,
 )
 from voicekit.errors import AudioError, OutputError, TextError
 
@@ -153,6 +155,9 @@ def clone_voice_simple(
     spoken_text = text_stage.clean(text)
     samples = _sample_paths(speaker_audio)
     output = _checked_output(output_file, settings.overwrite, samples)
+    text_stage.segments(spoken_text, language, count_tokens=len)  # refuses now what no segment can hold
+    if settings.model not in (*rehearsal.NAMES, checkpoint.RELEASED):
+        checkpoint.from_folder(Path(settings.model))
 
     with tempfile.TemporaryDirectory(prefix="voice-cloning-") as scratch:
         with span("Preprocess", stage="preprocess"):
@@ -187,6 +192,9 @@ def _sample_paths(speaker_audio: str | Path | Sequence[str | Path]) -> list[str 
     paths = [speaker_audio] if isinstance(speaker_audio, (str, Path)) else list(speaker_audio)
     if not paths:
         raise AudioError("No voice sample was given.", "Give a recording of the voice with --voice FILE.")
+    for path in paths:
+        if not os.path.exists(path):
+            raise AudioError(f"There is no file {str(path)!r}.", "Check the name and the folder.")
     return paths
 
 
@@ -195,7 +203,10 @@ def _checked_output(output_file: str | Path, overwrite: bool, samples: Sequence[
     output = str(output_file)
     if output == STDOUT:
         return output
-    check_output_path(output, overwrite)
+    try:
+        check_output_path(output, overwrite)
+    except OSError as error:
+        raise OutputError(f"{output[:60]!r} is no usable name: {error.strerror}.", "Choose another one.") from error
     if any(os.path.exists(path) and os.path.exists(output) and os.path.samefile(path, output) for path in samples):
         raise OutputError(f"The output {output!r} is the voice sample itself.", "Choose another name.")
     return output
@@ -283,8 +294,10 @@ def _write(audio: Audio, output: str, overwrite: bool) -> None:
         try:
             sys.stdout.buffer.write(wav_bytes(audio))
             sys.stdout.buffer.flush()
-        except BrokenPipeError as error:
-            raise OutputError("Nobody reads stdout any more.", "Check the command behind the pipe.") from error
+        except OSError as error:
+            abandon_stdout()
+            reason = f"The audio cannot be written to stdout: {error.strerror}."
+            raise OutputError(reason, "Check the command behind the pipe.") from error
     else:
         write_audio(audio, output, overwrite=overwrite)
     logger.info("Output saved: %s, Duration: %.2fs", output, audio.duration_s)
@@ -332,7 +345,7 @@ def _add_sampling_flags(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how it is spoken (defaults: the checkpoint's own config.json)")
     how.add_argument("--seed", type=_seed, metavar="N",
                      help="the same seed gives the same file (default: drawn, and told)")
-    how.add_argument("--temperature", type=number_between(0, 10), metavar="T", help="0 is greedy (released: 0.75)")
+    how.add_argument("--temperature", type=_temperature, metavar="T", help="0 is greedy (released: 0.75)")
     how.add_argument("--top-k", type=positive_int, metavar="K", help="(released: 50)")
     how.add_argument("--top-p", type=number_between(0.01, 1), metavar="P", help="(released: 0.85)")
     how.add_argument("--repetition-penalty", type=number_between(0.1, 100), metavar="R", help="(released: 5.0)")
@@ -352,8 +365,15 @@ def _device(name: str) -> str:
     return name
 
 
+def _temperature(text: str) -> float:
+    value = number_between(0, 10)(text)
+    if 0 < value < 0.001:
+        raise argparse.ArgumentTypeError("must be 0 (greedy), or from 0.001 to 10")
+    return value
+
+
 def _seed(text: str) -> int:
-    value = int(text)
+    value = whole_number(text)
     if not 0 <= value < 2**63:
         raise argparse.ArgumentTypeError("must be from 0 to 2**63 - 1")
     return value
@@ -398,8 +418,9 @@ def _settings(args: argparse.Namespace) -> CloneSettings:
 
 def _text(args: argparse.Namespace) -> str:
     if args.text_file == STDIN:
-        return text_stage.decode_text(sys.stdin.buffer.read(), "stdin")
-    return text_stage.read_text(args.text_file) if args.text_file else str(args.text)
+        data = sys.stdin.buffer.read(text_stage.MAX_TEXT_BYTES + 1) if sys.stdin else b""
+        return text_stage.decode_text(data, "stdin")
+    return str(args.text) if args.text_file is None else text_stage.read_text(args.text_file)
 
 
 def _work(args: argparse.Namespace) -> Outcome:
@@ -446,7 +467,7 @@ def _plan(text: str, args: argparse.Namespace, output: str, messages: Messages) 
     messages.say(f"Output: {output} (nothing was written)")
     result = {"dry_run": True, "output": output, "model": args.model, "model_state": where,
               "language": args.language, "segment_count": len(segments)}
-    return 0, result, output
+    return 0, result, "" if output == STDOUT else output
 
 
 def _model_state(model: str) -> str:
@@ -462,11 +483,13 @@ def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = build_parser()
     args = parser.parse_args(argv)
+    if args.output == "" or args.model == "":
+        parser.error("an empty name was given for --output or --model")
     if args.output == STDOUT:
         if args.json:
             parser.error("--json and -o - both want stdout: choose one")
-        if sys.stdout.isatty():
-            parser.error("-o - writes a WAV to stdout, which is a terminal: redirect it or pipe it")
+        if sys.stdout is None or sys.stdout.isatty():
+            parser.error("-o - writes a WAV to stdout, which is closed or a terminal: redirect it or pipe it")
     return run_command(SCRIPT, argv, args, _work)
 
 

@@ -519,3 +519,23 @@ def test_a_config_with_impossible_sizes_is_refused(
 def test_a_vocabulary_that_is_none_is_refused(folder: Path, content: str | bytes) -> None:
     replace(folder / "vocab.json", content)
     refused(folder, "vocab.json")
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's list of mappings")
+def test_pages_of_a_file_with_any_name_are_given_back_and_read_again(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """The hub's cache names the weights by their hash: the ending says nothing."""
+    import torch
+
+    from voicekit.loading import _file_mappings, release_pages
+
+    blob = tmp_path / "c7ea20001c6a"
+    os.link(tiny_checkpoint / "model.pth", blob) if os.stat(tmp_path).st_dev == os.stat(tiny_checkpoint).st_dev else (
+        blob.write_bytes((tiny_checkpoint / "model.pth").read_bytes())
+    )
+    state = read_state(blob)
+    tensor = max(state.values(), key=lambda value: value.nbytes)
+    assert any(low <= tensor.data_ptr() < high for low, high in _file_mappings())
+    before, heap = tensor.clone(), torch.ones(1 << 20)
+    release_pages([tensor, heap])
+    assert torch.equal(tensor, before)
+    assert bool((heap == 1).all())  # memory that is no file's is left alone

@@ -162,6 +162,20 @@ def test_text_from_stdin_and_audio_to_stdout(voice_file: Path) -> None:
     assert os.listdir() == []
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk without room")
+@pytest.mark.parametrize("flags", [["-o", "-"], ["--json", "-o", "out.wav"]])
+def test_a_stdout_that_cannot_be_written_is_told(voice_file: Path, flags: list[str]) -> None:
+    command = [sys.executable, str(ROOT / "simple_voice_clone.py"), "--text", TEXT, "--voice", str(voice_file),
+               "--model", "rehearsal-tiny", *flags]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    said = done.stderr.decode()
+    assert done.returncode == 1
+    assert "cannot be written to stdout" in said
+    assert "Traceback" not in said
+    assert "Internal error" not in said
+
+
 def test_text_files_with_a_byte_order_mark(voice_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.txt").write_bytes("\ufeffHello there, this is a test.".encode())
     Path("b.txt").write_bytes(TEXT.encode())
@@ -244,6 +258,8 @@ def test_dry_run_of_the_release_never_downloads(voice_file: Path, capsys: pytest
         ["--text", "x", "--voice", "v.wav", "--json", "-o", "-"],
         ["--text", "x", "--voice", "v.wav", "--tex", "y"],
         ["--text", "x", "--voice", "v.wav", "-q", "--debug"],
+        ["--text", "x", "--voice", "v.wav", "-o", ""],
+        ["--text", "x", "--voice", "v.wav", "--temperature", "1e-40"],
     ],
 )
 def test_wrong_usage_is_exit_2(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -270,6 +286,9 @@ def make_bad_inputs() -> None:
         ({"--text": ""}, 1, "nothing that can be spoken"),
         ({"--text": " ... "}, 1, "nothing that can be spoken"),
         ({"--text": None, "--text-file": "missing.txt"}, 1, "cannot be read"),
+        ({"--text": None, "--text-file": ""}, 1, "cannot be read"),
+        ({"--text": "w" * 300}, 1, "300 characters"),
+        ({"-o": "x" * 300 + ".wav"}, 1, "no usable name"),
         ({"--text": None, "--text-file": "latin.txt"}, 1, "not UTF-8"),
         ({"--voice": "missing.wav"}, 1, "no file"),
         ({"--voice": "empty.wav"}, 1, "empty"),

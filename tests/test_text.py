@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from voicekit.text import (
     SENTENCE_GAP_S,
     clean,
     normalise_language,
+    read_text,
     segments,
 )
 
@@ -46,7 +48,7 @@ def test_limits_are_coquis(language: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "code"), [("zh", "zh-cn"), ("ZH-CN", "zh-cn"), ("EN", "en"), ("pt-br", "pt"), ("zh_CN", "zh-cn")]
+    ("given", "code"), [("zh", "zh-cn"), ("ZH-CN", "zh-cn"), ("EN", "en"), ("pt-br", "pt"), ("zh_CN.UTF-8", "zh-cn")]
 )
 def test_language_codes(given: str, code: str) -> None:
     assert normalise_language(given) == code
@@ -135,3 +137,23 @@ def test_a_word_that_no_segment_can_hold_is_refused_without_quoting_it() -> None
 
 def test_a_line_without_letters_between_paragraphs_is_skipped() -> None:
     assert texts("One.\n\n* * *\n\nTwo.") == ["One.", "Two."]
+
+
+@pytest.mark.parametrize("text", ["He said no. " * 20_000, "a. " * 40_000, "!" * 200 + " x"])
+def test_long_runs_are_cut_in_linear_work(text: str) -> None:
+    """Quadratic cutting took minutes on these; a test that hangs is seen."""
+    pieces = texts(text)
+    assert without_space("".join(pieces)) == without_space(text)
+
+
+def test_a_run_of_marks_inside_a_word_is_refused_at_once() -> None:
+    """Thirty thousand dots were tried from each of them on."""
+    with pytest.raises(TextError, match="30001 characters"):
+        segments("Hello " + "." * 30_000 + "x", "en", len)
+
+
+def test_more_than_a_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TextError, match="over 20 MB"):
+        read_text("/dev/zero")
+    with pytest.raises(TextError, match="cannot be read"):
+        read_text(str(tmp_path / "missing.txt"))

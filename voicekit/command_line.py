@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from typing import Any, NoReturn, TextIO
 
 from logger_config import memory_snapshot, run, setup_logging
 from voicekit import __version__
-from voicekit.errors import VoiceError
+from voicekit.errors import OutputError, VoiceError
 from voicekit.log_files import shorten_home
 from voicekit.stage_clock import Stopwatch
 
@@ -55,10 +56,18 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
 
 def positive_int(text: str) -> int:
     """An argparse type: a whole number of 1 or more."""
-    value = int(text)
+    value = whole_number(text)
     if value < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return value
+
+
+def whole_number(text: str) -> int:
+    """An argparse type: any whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number") from None
 
 
 def number_between(low: float, high: float) -> Callable[[str], float]:
@@ -77,7 +86,7 @@ class Messages:
     """What people read while a command runs, on stderr."""
 
     def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
-        self.quiet, self.stream = quiet, stream or sys.stderr
+        self.quiet, self.stream = quiet, stream or sys.stderr or io.StringIO()  # no stderr: nobody reads
 
     @property
     def interactive(self) -> bool:
@@ -87,11 +96,12 @@ class Messages:
     def say(self, line: str) -> None:
         """Say a line, unless quiet."""
         if not self.quiet:
-            print(line, file=self.stream, flush=True)
+            self.error(line)
 
     def error(self, line: str) -> None:
-        """Say a line, quiet or not."""
-        print(line, file=self.stream, flush=True)
+        """Say a line, quiet or not. A reader who has gone is no reason to stop the work."""
+        with contextlib.suppress(OSError):
+            print(line, file=self.stream, flush=True)
 
     def confirm(self, question: str) -> bool:
         """Ask for a yes; False where nobody can be asked."""
@@ -160,7 +170,7 @@ def run_command(
         console_level=logging.ERROR if args.quiet else console,
         file_level=logging.DEBUG if args.debug else None,
     )
-    with _sigterm_exits(), run(script, argv, log_dir=log_dir, since_process_start=argv is None) as this_run:
+    with _signals_exit(), run(script, argv, log_dir=log_dir, since_process_start=argv is None) as this_run:
         rest = Stopwatch(script, stage="import")  # counts what belongs to no other stage
         rest.start()
         try:
@@ -193,9 +203,22 @@ def _completed(result: dict[str, Any], this_run: run) -> dict[str, Any]:
 
 
 def _print_result(result: dict[str, Any] | None, line: str) -> None:
-    text = json.dumps(result, allow_nan=False, ensure_ascii=False) if result is not None else line
-    if text:
+    text = json.dumps(result, allow_nan=False) if result is not None else line  # ASCII: valid in any encoding
+    if not text:
+        return
+    try:
         print(text, flush=True)
+    except OSError as error:
+        abandon_stdout()
+        raise OutputError(f"The result cannot be written to stdout: {error.strerror}.", "The work is done.") from error
+
+
+def abandon_stdout() -> None:
+    """After a failed write: what is still buffered goes nowhere, so that the end of the process is quiet."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _report(error: BaseException, this_run: run, messages: Messages, log_dir: Path | None, *, as_json: bool) -> None:
@@ -215,7 +238,8 @@ def _report(error: BaseException, this_run: run, messages: Messages, log_dir: Pa
     messages.error(f"       Log: {_log_place(log_dir)}, run {this_run.run_id}")
     if as_json:
         told = {"type": type(error).__name__, "message": message, "hint": hint}
-        _print_result({"schema": SCHEMA, "status": "error", "error": told, "run_id": this_run.run_id}, "")
+        with contextlib.suppress(OutputError):  # stdout is what failed: it was said on stderr
+            _print_result({"schema": SCHEMA, "status": "error", "error": told, "run_id": this_run.run_id}, "")
 
 
 def _log_place(log_dir: Path | None) -> str:
@@ -223,21 +247,23 @@ def _log_place(log_dir: Path | None) -> str:
 
 
 @contextlib.contextmanager
-def _sigterm_exits() -> Iterator[None]:
-    """SIGTERM becomes SystemExit(143), so that scratch files go and the log is ended; only in the main thread."""
+def _signals_exit() -> Iterator[None]:
+    """SIGTERM and SIGHUP become SystemExit(128 + n): scratch files go, the log is ended; main thread only."""
 
     def leave(number: int, frame: FrameType | None) -> NoReturn:
         raise SystemExit(128 + number)
 
+    wanted = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     try:
-        before = signal.signal(signal.SIGTERM, leave)
+        before = {number: signal.signal(number, leave) for number in wanted}
     except ValueError:  # not the main thread: somebody else's signals
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _utf8_streams() -> None:

@@ -242,10 +242,10 @@ def read_ahead(path: Path) -> None:
 def release_pages(tensors: Iterable[torch.Tensor]) -> None:
     """Give back the memory of mapped weights that are not needed for a while; touched again, they are read again.
 
-    Only whole pages of read-only file mappings are given back: what the kernel lists as mapped from a `.pth`
-    file (Linux; elsewhere nothing happens). Weights are never written to, so nothing can be lost.
+    Only whole pages that the kernel lists as mapped from a file are given back (Linux; elsewhere nothing
+    happens): of a tensor that is the checkpoint. Weights are never written to, so nothing can be lost.
     """
-    mapped = _weight_mappings()
+    mapped = _file_mappings()
     if not mapped:
         return
     libc = ctypes.CDLL(None, use_errno=True)
@@ -256,13 +256,14 @@ def release_pages(tensors: Iterable[torch.Tensor]) -> None:
             libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
 
 
-def _weight_mappings() -> list[tuple[int, int]]:
-    """Address ranges that the kernel has mapped from `.pth` files."""
+def _file_mappings() -> list[tuple[int, int]]:
+    """Address ranges that are mapped from files, whatever their names: the hub's cache names them by hash."""
     try:
         lines = Path("/proc/self/maps").read_text("utf-8", errors="replace").splitlines()
     except OSError:
         return []
-    ranges = (line.split()[0].split("-") for line in lines if line.endswith(".pth"))
+    fields = (line.split() for line in lines)  # addresses, permissions, offset, device, inode, path
+    ranges = (field[0].split("-") for field in fields if len(field) > 5 and field[4] != "0")
     return [(int(low, 16), int(high, 16)) for low, high in ranges]
 
 

@@ -13,7 +13,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from voicekit.errors import TextError
 
@@ -23,6 +22,7 @@ MAX_CHARACTERS = {
     "cs": 186, "ru": 182, "nl": 251, "tr": 226, "ja": 71, "hu": 224, "ko": 95, "hi": 150,
 }
 LANGUAGES = tuple(MAX_CHARACTERS)
+MAX_TEXT_BYTES = 20 << 20  # ten long novels; what is more is no text (or never ends)
 MAX_TOKENS = 400  # coqui asserts fewer than gpt_max_text_tokens = 402 with start and stop
 
 # Silence after a segment, seconds [ours: the usual range of read speech].
@@ -31,7 +31,8 @@ PARAGRAPH_GAP_S = 0.6
 CLAUSE_GAP_S = 0.08
 
 _CLOSERS = "\"'”’»›)\\]」』）"
-_SENTENCE_END = re.compile(rf"(?:[.!?…]+[{_CLOSERS}]*(?=\s)|[。！？؟।]+[{_CLOSERS}]*)\s*")
+# A run of marks is tried once, from its start, and given up whole: time stays linear on any text.
+_SENTENCE_END = re.compile(rf"(?:(?<![.!?…])[.!?…]++[{_CLOSERS}]*+(?=\s)|[。！？؟।]+[{_CLOSERS}]*)\s*")
 _ENDS_SENTENCE = re.compile(rf"[.!?…。！？؟।][{_CLOSERS}]*$")
 _CLAUSE_END = re.compile(rf"(?:[,;:–—][{_CLOSERS}]*(?=\s)|[，、；：،؛])\s*")
 _WORD_END = re.compile(r"\s+")
@@ -50,7 +51,8 @@ def read_text(path: str) -> str:
         TextError: the file cannot be read or is in another encoding.
     """
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as stream:
+            data = stream.read(MAX_TEXT_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise TextError(f"The text file {path!r} cannot be read: {reason}.", "Check its name.") from error
@@ -58,11 +60,20 @@ def read_text(path: str) -> str:
 
 
 def decode_text(data: bytes, source: str) -> str:
-    """UTF-8 bytes as text; `source` names them in an error."""
+    """UTF-8 bytes as text; `source` names them in an error.
+
+    Raises:
+        TextError: not UTF-8, or more than `MAX_TEXT_BYTES`.
+    """
+    if len(data) > MAX_TEXT_BYTES:
+        raise TextError(f"The text of {source!r} is over {MAX_TEXT_BYTES >> 20} MB.", "Cut it into chapters.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TextError(f"The text of {source!r} is not UTF-8.", "Save it as UTF-8.") from error
+
+
+_TAIL = 16  # characters before a dot that are looked at: longer than any abbreviation
 
 
 @dataclass(frozen=True)
@@ -83,8 +94,8 @@ def normalise_language(language: str) -> str:
     Raises:
         TextError: none of the 17 languages.
     """
-    code = language.strip().lower().replace("_", "-")
-    code = "zh-cn" if code in ("zh", "zh-hans", "zh-cn") else code.split("-")[0]
+    code = language.strip().lower().replace("_", "-").split("-")[0].split(".")[0]
+    code = "zh-cn" if code == "zh" else code
     if code not in MAX_CHARACTERS:
         raise TextError(f"XTTS v2 does not speak '{language}'.", f"It speaks {', '.join(LANGUAGES)}.")
     return code
@@ -150,9 +161,9 @@ def _sentences(paragraph: str) -> list[str]:
     """Cut at sentence ends, but not after abbreviations and initials."""
     pieces, start = [], 0
     for end in _SENTENCE_END.finditer(paragraph):
-        sentence = paragraph[start : end.end()].strip()
-        if sentence and not _ABBREVIATION.search(sentence):
-            pieces.append(sentence)
+        tail = paragraph[max(start, end.end() - _TAIL) : end.end()].strip()
+        if tail and not _ABBREVIATION.search(tail):
+            pieces.append(paragraph[start : end.end()].strip())
             start = end.end()
     return pieces + ([paragraph[start:].strip()] if paragraph[start:].strip() else [])
 
