@@ -17,7 +17,6 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from voicekit import audio as module
 from voicekit.audio import (
     Audio,
     Recording,
@@ -230,15 +229,6 @@ def test_paths_that_cannot_be_written_are_told_apart(tmp_path: Path) -> None:
     write_audio(Audio(tone(), RATE), tmp_path / "taken.wav", overwrite=True)
     assert soundfile.info(tmp_path / "taken.wav").frames == RATE
     assert sorted(os.listdir(tmp_path)) == ["folder.wav", "taken.wav"]
-
-
-def test_a_name_taken_meanwhile_is_never_replaced(tmp_path: Path) -> None:
-    part, final = tmp_path / ".x.part", tmp_path / "a.wav"
-    part.write_bytes(b"new")
-    final.write_bytes(b"theirs")
-    with pytest.raises(FileExistsError):
-        module._publish(part, final, overwrite=False)
-    assert final.read_bytes() == b"theirs"
 
 
 FULL_DISK = """

@@ -10,16 +10,26 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FACES = ("simple_voice_clone",)
+FACES = ("simple_voice_clone", "improve_voice_sample")
 
 # Lower layers first; a module may import, at module level, only from layers before its own.
 LAYERS = (
     ("voicekit.errors", "voicekit.run_history", "voicekit.log_files", "voicekit.log_values", "voicekit.stage_clock"),
-    ("logger_config", "voicekit.audio_reading", "voicekit.text", "voicekit.download"),
+    ("logger_config", "voicekit.audio_reading", "voicekit.text", "voicekit.download", "voicekit.publishing",
+     "voicekit.bundled"),
     ("voicekit.audio", "voicekit.checkpoint"),
-    ("voicekit.quality", "voicekit.joining", "voicekit.loading", "voicekit.decoding",
-     "voicekit.vocoding"),
-    ("voicekit.restoration", "voicekit.tts_model", "voicekit.rehearsal_tokenizer"),
+    ("voicekit.quality", "voicekit.joining", "voicekit.loading", "voicekit.decoding", "voicekit.vocoding",
+     "voicekit.noise", "voicekit.defects", "voicekit.reverberation", "voicekit.screening", "voicekit.edits",
+     "voicekit.declipping", "voicekit.hum_removal", "voicekit.assessment", "voicekit.speech_detection",
+     "voicekit.denoising"),
+    ("voicekit.restoration", "voicekit.tts_model", "voicekit.rehearsal_tokenizer", "voicekit.guards",
+     "voicekit.stretches", "voicekit.speakers", "voicekit.dnsmos", "voicekit.improvement"),
+    ("voicekit.measurement",),
+    ("voicekit.planning", "voicekit.metric_words"),
+    ("voicekit.mending", "voicekit.verdict", "voicekit.pictures", "voicekit.report_page"),
+    ("voicekit.report_sample",),
+    ("voicekit.report_verdict", "voicekit.report_details"),
+    ("voicekit.report",),
     ("voicekit.rehearsal_weights",),
     ("voicekit.rehearsal_checks",),
     ("voicekit.rehearsal", "voicekit.cloning"),
@@ -93,7 +103,8 @@ def test_nothing_touches_sys_modules_of_others() -> None:
 @pytest.mark.parametrize("face", FACES)
 def test_importing_a_face_stays_light(face: str) -> None:
     """What takes seconds to import is imported where it is used: `--help` is answered at once."""
-    heavy = ("torch", "TTS", "transformers", "librosa", "scipy", "matplotlib", "av", "pydub", "huggingface_hub", "rich")
+    heavy = ("torch", "TTS", "transformers", "librosa", "scipy", "matplotlib", "av", "pydub", "huggingface_hub", "rich",
+             "onnxruntime")
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {face}"
     code += f"; print([m for m in {heavy!r} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -101,7 +112,8 @@ def test_importing_a_face_stays_light(face: str) -> None:
 
 
 def test_the_root_holds_what_was_asked_for() -> None:
-    wanted = ("simple_voice_clone.py", "logger_config.py", "architecture.md", "dfd.md", "README.md", "requirements.txt",
+    wanted = ("simple_voice_clone.py", "improve_voice_sample.py", "logger_config.py", "architecture.md",
+              "dfd.md", "README.md", "requirements.txt",
               "logs", "tests", "LICENSE", "pyproject.toml", "Makefile", ".ci/run")
     assert [name for name in wanted if not (ROOT / name).exists()] == []
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import shutil
 import warnings
 import wave
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from voicekit.audio_reading import read_samples
+from voicekit.audio_reading import MAX_VALUES, Block, read_samples, read_with
 from voicekit.errors import OutputError
+from voicekit.publishing import check_place, published
 
 Samples = NDArray[np.float32]
 PathLike = str | os.PathLike[str]
@@ -76,17 +77,41 @@ def read_recording(path: PathLike, *, max_minutes: float = 180.0) -> Recording:
 
     Raises:
         AudioError: no such file, not a regular one, not allowed, empty, not audio, damaged, holding NaN or
-            infinity, too long, sampled outside 8 to 192 kHz, or over 32 channels.
+            infinity, too long, sampled outside 8 to 192 kHz, or over 16 channels.
     """
     return Recording(*read_samples(path, max_minutes=max_minutes))
 
 
+def read_beginning(path: PathLike, seconds: float) -> Recording:
+    """Reads the first ``seconds`` of a sound file, or all of a shorter one; raises as :func:`read_recording`."""
+
+    def first(blocks: Iterator[Block]) -> Recording:
+        kept, frames = [], 0
+        for block, rate in blocks:
+            kept.append(block)
+            frames += len(block)
+            if frames >= seconds * rate:
+                break
+        return Recording(np.ascontiguousarray(np.concatenate(kept)[: round(seconds * rate)].T), rate)
+
+    return read_with(path, first, max_minutes=float("inf"), max_values=MAX_VALUES)
+
+
 def to_mono(recording: Recording) -> Audio:
-    """Makes one channel of many without ever cancelling the voice.
+    """Makes one channel of many without ever cancelling the voice: the mean of :func:`voice_channels`."""
+    samples = recording.samples
+    if len(samples) == 1:
+        return Audio(samples[0], recording.sample_rate)
+    joining = samples[list(voice_channels(recording))]
+    return Audio(joining.mean(axis=0, dtype=np.float32), recording.sample_rate)
+
+
+def voice_channels(recording: Recording) -> tuple[int, ...]:
+    """The channels that hold the same voice, counted from 0, the best one first.
 
     The best channel is the loudest of those whose contrast (95th minus 10th percentile of the levels of 20 ms
     frames, counted up to 50 dB) is within 6 dB of the largest: contrast first, so that a loud but noisy
-    channel loses; level second. A further channel joins the mean only if
+    channel loses; level second. A further channel joins only if
 
     - its speech level is within 10 dB of the best one's (a dead or far channel adds nothing but noise),
     - its contrast is within 10 dB of the best one's (a noisy channel adds its noise), and
@@ -96,7 +121,7 @@ def to_mono(recording: Recording) -> Audio:
     """
     samples = recording.samples
     if len(samples) == 1:
-        return Audio(samples[0], recording.sample_rate)
+        return (0,)
     frames = _frames(samples, recording.sample_rate)
     power = np.maximum(np.einsum("cfk,cfk->cf", frames, frames) / frames.shape[2], 1e-12)
     floor, level = 10 * np.log10(np.percentile(power, [10, 95], axis=1))
@@ -107,8 +132,8 @@ def to_mono(recording: Recording) -> Audio:
     energy = power[:, loud].sum(axis=1)
     correlation = cross[:, loud].sum(axis=1) / np.sqrt(energy * energy[best])
     joins = (level >= level[best] - 10) & (contrast >= contrast[best] - 10) & (correlation >= 0.9)
-    joins[best] = True
-    return Audio(samples[joins].mean(axis=0, dtype=np.float32), recording.sample_rate)
+    others = [int(channel) for channel in np.flatnonzero(joins) if channel != best]
+    return (best, *others)
 
 
 def _frames(samples: Samples, sample_rate: int) -> Samples:
@@ -170,20 +195,7 @@ def check_output_path(path: PathLike, overwrite: bool = False) -> Path:
     if kind in FFMPEG_FORMATS and shutil.which("ffmpeg") is None:
         hint = f"Install FFmpeg, or write {', '.join(SNDFILE_FORMATS)}, which need nothing."
         raise OutputError(f"Writing {kind} needs the FFmpeg program, which is not on the PATH.", hint)
-    folder = target.parent
-    if not folder.is_dir():
-        raise OutputError(f"There is no folder {str(folder)!r}.", "Create it first, or choose another one.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"The folder {str(folder)!r} cannot be written to.", "Choose another one.")
-    if target.exists() and not target.is_file():
-        raise OutputError(f"{str(target)!r} is a folder or a device, not a file.", "Choose a file name.")
-    if os.path.lexists(target) and not overwrite:
-        raise _exists(target)
-    return target
-
-
-def _exists(target: Path) -> OutputError:
-    return OutputError(f"The file {str(target)!r} exists already.", "Use --force, or another name.")
+    return check_place(target, overwrite=overwrite)
 
 
 def free_name(path: PathLike) -> Path:
@@ -211,23 +223,14 @@ def write_audio(audio: Audio, path: PathLike, *, overwrite: bool = False) -> Pat
     """
     target = check_output_path(path, overwrite)
     kind, samples = target.suffix.lower(), _within_full_scale(audio.samples)
-    final = Path(os.path.realpath(target))
-    part = final.with_name(f".{secrets.token_hex(8)}.part")  # short: a long stem must not grow longer
     try:
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        if kind in FFMPEG_FORMATS:
-            _encode_with_ffmpeg(samples, audio.sample_rate, part, kind)
-        else:
-            _encode(samples, audio.sample_rate, part, *SNDFILE_FORMATS[kind])
-        with open(part, "rb+") as stream:
-            os.fsync(stream.fileno())
-        _publish(part, final, overwrite)
-    except FileExistsError as error:
-        raise _exists(target) from error
-    except (OSError, soundfile.SoundFileError, AssertionError) as error:  # soundfile asserts a whole write
+        with published(target, overwrite=overwrite) as part:
+            if kind in FFMPEG_FORMATS:
+                _encode_with_ffmpeg(samples, audio.sample_rate, part, kind)
+            else:
+                _encode(samples, audio.sample_rate, part, *SNDFILE_FORMATS[kind])
+    except (soundfile.SoundFileError, AssertionError) as error:  # soundfile asserts a whole write
         raise OutputError(f"{str(target)!r} cannot be written: {error}.", "Check the disk.") from error
-    finally:  # an interrupt included
-        part.unlink(missing_ok=True)
     return target
 
 
@@ -280,21 +283,3 @@ def _encode_with_ffmpeg(samples: Samples, sample_rate: int, part: Path, kind: st
         segment.export(os.fspath(part), format=FFMPEG_FORMATS[kind], codec="aac", parameters=exact)
     except CouldntEncodeError as error:
         raise OutputError(f"FFmpeg could not write {kind}.", "Write .wav, or repair FFmpeg.") from error
-
-
-def _publish(part: Path, final: Path, overwrite: bool) -> None:
-    """Gives the finished file its name in one step; FileExistsError if that name was taken."""
-    if overwrite:
-        os.replace(part, final)
-        return
-    try:
-        os.link(part, final)
-    except FileExistsError:
-        raise
-    except OSError:  # FAT and some network disks know no links: claim the name, then replace the claim
-        os.close(os.open(final, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        try:
-            os.replace(part, final)
-        except BaseException:
-            final.unlink(missing_ok=True)
-            raise

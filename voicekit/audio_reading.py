@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import soundfile
@@ -21,7 +21,7 @@ from voicekit.errors import AudioError
 Block = tuple[NDArray[np.float32], int]  # samples and their rate in Hz
 
 MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ = 8_000, 192_000  # below telephone speech; above studio gear
-MAX_CHANNELS = 32
+MAX_CHANNELS = 16  # a third-order ambisonic recorder has so many
 MAX_VALUES = 2**30  # samples times channels: 4 GiB as float32, three hours of 48 kHz stereo
 BLOCK_VALUES = 2**20
 
@@ -34,21 +34,40 @@ AV_CONTAINERS = (
 )
 
 
+T = TypeVar("T")
+
+
 def read_samples(path: str | os.PathLike[str], *, max_minutes: float) -> Block:
     """Gives float32 samples ``[channels, n]`` and the rate in Hz; see ``voicekit.audio.read_recording``."""
+    return read_with(path, _join, max_minutes=max_minutes, max_values=MAX_VALUES)
+
+
+def read_with(
+    path: str | os.PathLike[str], take: Callable[[Iterator[Block]], T], *, max_minutes: float, max_values: int
+) -> T:
+    """Lets ``take`` go through a file block by block: ``[n, channels]`` float32 and the rate in Hz.
+
+    ``take`` may stop early. It is called once more, from the beginning, where libsndfile cannot read the file to its
+    end and FFmpeg has to. There is always a block.
+
+    Raises:
+        AudioError: see ``voicekit.audio.read_recording``; raised out of the iterator.
+    """
     name = repr(os.fspath(path))
     with _open_regular(path, name) as stream:
-        found = None
-        with suppress(soundfile.SoundFileError):  # its reason would name formats that nobody chose
-            found = _collect(_sndfile_blocks(stream), name, max_minutes)
-        if found is None:
-            stream.seek(0)
-            found = _read_with_av(stream, name, max_minutes)
-    if found is None:
-        raise AudioError(
-            f"The file {name} is an audio file without samples.", "Record it again, or export it anew."
-        )
-    return found
+        with suppress(soundfile.SoundFileError, _NothingIn):  # its reason would name formats that nobody chose
+            return take(_checked(_sndfile_blocks(stream), name, max_minutes, max_values))
+        stream.seek(0)
+        try:
+            return _read_with_av(stream, name, lambda blocks: take(_checked(blocks, name, max_minutes, max_values)))
+        except _NothingIn:
+            raise AudioError(
+                f"The file {name} is an audio file without samples.", "Record it again, or export it anew."
+            ) from None
+
+
+class _NothingIn(Exception):
+    """A file of a known format without a sample in it."""
 
 
 def _open_regular(path: str | os.PathLike[str], name: str) -> BinaryIO:
@@ -98,12 +117,12 @@ class _Nameless:
         self.readinto = stream.readinto  # type: ignore[attr-defined]
 
 
-def _read_with_av(stream: BinaryIO, name: str, max_minutes: float) -> Block | None:
+def _read_with_av(stream: BinaryIO, name: str, take: Callable[[Iterator[Block]], T]) -> T:
     """Decodes with the FFmpeg libraries; every error of theirs becomes an AudioError."""
     import av
 
     try:
-        return _collect(_av_blocks(stream), name, max_minutes)
+        return take(_av_blocks(stream))
     except (av.error.FFmpegError, ValueError, IndexError, EOFError) as error:
         raise AudioError(
             f"The file {name} is not audio that can be read, or it is damaged.",
@@ -125,10 +144,9 @@ def _av_blocks(stream: BinaryIO) -> Iterator[Block]:
                 yield piece.to_ndarray().T, piece.sample_rate
 
 
-def _collect(blocks: Iterator[Block], name: str, max_minutes: float) -> Block | None:
-    """Joins blocks and holds the limits while they come in; None where there was none."""
-    kept: list[NDArray[np.float32]] = []
-    frames = rate = 0
+def _checked(blocks: Iterator[Block], name: str, max_minutes: float, max_values: int) -> Iterator[Block]:
+    """Passes blocks on and holds the limits while they come in; what the header promised does not count."""
+    frames = 0
     for block, rate in blocks:
         channels = block.shape[1]
         if not MIN_SAMPLE_RATE_HZ <= rate <= MAX_SAMPLE_RATE_HZ:
@@ -141,7 +159,7 @@ def _collect(blocks: Iterator[Block], name: str, max_minutes: float) -> Block | 
                 f"The file {name} has {channels} channels, over {MAX_CHANNELS}.", "Export one channel."
             )
         frames += len(block)
-        if frames > max_minutes * 60 * rate or frames * channels > MAX_VALUES:
+        if frames > max_minutes * 60 * rate or frames * channels > max_values:
             raise AudioError(
                 f"The recording {name} is longer than {max_minutes:g} minutes or too large for memory.",
                 "Cut out a part: 10 to 30 seconds of clear speech are plenty.",
@@ -150,5 +168,11 @@ def _collect(blocks: Iterator[Block], name: str, max_minutes: float) -> Block | 
             raise AudioError(
                 f"The file {name} holds samples that are not numbers (NaN or infinity).", "Export it anew."
             )
-        kept.append(block)
-    return (np.ascontiguousarray(np.concatenate(kept).T), rate) if frames else None
+        yield block, rate
+    if not frames:
+        raise _NothingIn
+
+
+def _join(blocks: Iterator[Block]) -> Block:
+    kept, rates = zip(*blocks, strict=True)
+    return np.ascontiguousarray(np.concatenate(kept).T), rates[-1]
