@@ -24,7 +24,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
 	$(if $(UV),uv pip install -q --python $(PY) --group dev,$(PY) -m pip install -q --group dev)
 	@touch $@
 
-demo: $(VENV)/.installed  ## clone the bundled sample's voice, with the model that is here
+demo: $(VENV)/.installed  ## improve the bundled sample, clone its voice with the model that is here
 	$(PY) samples/demo.py
 
 clone: $(VENV)/.installed  ## speak TEXT in the voice of VOICE

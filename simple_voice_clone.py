@@ -21,14 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from logger_config import log_torch_info, span, stage_clock, timed
-from voicekit import checkpoint, joining, loading, quality, rehearsal, restoration, tts_model
+from voicekit import checkpoint, joining, loading, quality, rehearsal, restoration, tts_model, verdict
 from voicekit import text as text_stage
+from voicekit.assessment import assess
 from voicekit.audio import (
     Audio,
     check_output_path,
     free_name,
     is_silent,
     mean_channels,
+    read_beginning,
     read_recording,
     resample,
     resample_like_coqui,
@@ -50,6 +52,7 @@ from voicekit.command_line import (
     whole_number,
 )
 from voicekit.errors import AudioError, OutputError, TextError
+from voicekit.measurement import HEARD_S, measure_cheaply
 
 SCRIPT = "simple_voice_clone"
 logger = logging.getLogger(SCRIPT)
@@ -57,6 +60,7 @@ logger = logging.getLogger(SCRIPT)
 SAMPLE_RATE_HZ = tts_model.CONDITIONING_RATE_HZ
 TARGET_LUFS = -20.0
 MAX_TRUE_PEAK_DBTP = -3.0
+FAIR_SCORE = 45.0  # a sample that scores less is poor (voicekit.assessment)
 SHORT_SAMPLE_S = 6.0  # the model card's clip length; 3 s is audibly worse
 STDIN = STDOUT = "-"
 
@@ -220,7 +224,12 @@ def _hear(path: str | Path, preprocess: bool, scratch_file: Path, listener: List
         with span("Decode", done="Sample decoded"):
             audio = resample_like_coqui(mean_channels(read_recording(path)), SAMPLE_RATE_HZ)
         _refuse_silence(audio, path)
-    listener.note(f"Sample: {Path(path).name}, {audio.duration_s:.1f} s{' prepared' if preprocess else ''}")
+    judged = assess(measure_cheaply(read_beginning(path, HEARD_S)))
+    listener.note(f"Sample: {Path(path).name}, {audio.duration_s:.1f} s{' prepared' if preprocess else ''},"
+                  f" {verdict.one_line(judged)}")
+    if judged.score < FAIR_SCORE:
+        listener.warn(f"The sample {Path(path).name} is {judged.verdict}: improve_voice_sample.py says why, and may"
+                      " make a better one of it.")
     if audio.duration_s < SHORT_SAMPLE_S:
         listener.warn(
             f"The sample {Path(path).name} is short ({audio.duration_s:.1f} s): 6 to 30 seconds of speech clone better."

@@ -14,7 +14,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TextIO
@@ -103,6 +103,12 @@ class Messages:
         with contextlib.suppress(OSError):
             print(line, file=self.stream, flush=True)
 
+    def working(self, what: str) -> None:
+        """Show on a terminal what is being done, in a line that the next one replaces; "" takes it away."""
+        if not self.quiet and self.stream.isatty():
+            with contextlib.suppress(OSError):
+                print(f"\r\033[K{what}", end="", file=self.stream, flush=True)
+
     def confirm(self, question: str) -> bool:
         """Ask for a yes; False where nobody can be asked."""
         if not self.interactive:
@@ -149,7 +155,12 @@ Outcome = tuple[int, dict[str, Any], str]
 
 
 def run_command(
-    script: str, argv: list[str] | None, args: argparse.Namespace, work: Callable[[argparse.Namespace], Outcome]
+    script: str,
+    argv: list[str] | None,
+    args: argparse.Namespace,
+    work: Callable[[argparse.Namespace], Outcome],
+    *,
+    stages: Sequence[str] = STAGES,
 ) -> int:
     """Set up logging, work, and say the result: the life of a command after its flags are parsed.
 
@@ -158,6 +169,7 @@ def run_command(
         argv: the arguments; None means the process's own, and times count from the process's start.
         args: the parsed flags, those of `add_common_flags` among them.
         work: does the job; raises VoiceError for what the user can mend.
+        stages: the parts of `timings_s`; the first one is the rest that belongs to no other.
 
     Returns:
         The exit code (see voicekit.errors; 2 is argparse's own; 130 Ctrl-C, 143 SIGTERM).
@@ -171,14 +183,14 @@ def run_command(
         file_level=logging.DEBUG if args.debug else None,
     )
     with _signals_exit(), run(script, argv, log_dir=log_dir, since_process_start=argv is None) as this_run:
-        rest = Stopwatch(script, stage="import")  # counts what belongs to no other stage
+        rest = Stopwatch(script, stage=stages[0])  # counts what belongs to no other stage
         rest.start()
         try:
             code, result, line = work(args)
             rest.stop()
             this_run.exit_code = code
             this_run.record(**{key: value for key, value in result.items() if key in _FOR_HISTORY})
-            _print_result(_completed(result, this_run) if args.json else None, line)
+            _print_result(_completed(result, this_run, stages) if args.json else None, line)
         except BaseException as error:  # the one door: whatever it is becomes a message and an exit code
             rest.stop()
             _report(error, this_run, messages, log_dir, as_json=args.json)
@@ -188,10 +200,10 @@ def run_command(
 _FOR_HISTORY = ("model", "device", "precision", "duration_s", "rtf", "language", "seed", "segment_count", "warnings")
 
 
-def _completed(result: dict[str, Any], this_run: run) -> dict[str, Any]:
+def _completed(result: dict[str, Any], this_run: run, stages: Sequence[str]) -> dict[str, Any]:
     """The result with what is known only at the end: times by stage, peak memory, the run's name."""
     spent = this_run.clock.seconds()
-    timings = {stage: round(spent.get(stage, 0.0), 3) for stage in STAGES}
+    timings = {stage: round(spent.get(stage, 0.0), 3) for stage in stages}
     return {
         "schema": SCHEMA,
         "status": "ok",
