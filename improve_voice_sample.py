@@ -9,6 +9,7 @@ The craft of each stage lies in `voicekit`; this file is its table of contents.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -290,6 +291,9 @@ def _treat(path: str, output: Path | None, args: argparse.Namespace, messages: M
     terminal = _Terminal(messages)
     settings = ImproveSettings(args.denoise, not args.no_dnsmos, args.force, threads=args.threads or 0)
     try:
+        if os.path.isdir(path):
+            reason = f"In the folder {path!r} there is no recording that can be read."
+            raise AudioError(reason, f"Known endings: {' '.join(ENDINGS)}")
         if args.analyze_only or args.dry_run:
             analysis, measured = _examine(path, settings.opinion)
             terminal.before = analysis
@@ -315,10 +319,10 @@ def _inputs(names: Sequence[str]) -> list[str]:
         if not os.path.isdir(name):
             found.append(name)
             continue
-        inside = sorted(entry.path for entry in os.scandir(name) if _is_recording(entry))
-        if not inside:
-            raise AudioError(f"In the folder {name!r} there is no recording.", f"Known endings: {' '.join(ENDINGS)}")
-        found += inside
+        inside: list[str] = []
+        with contextlib.suppress(OSError):  # a folder that may not be read is told of as one without recordings
+            inside = sorted(entry.path for entry in os.scandir(name) if _is_recording(entry))
+        found += inside or [name]
     return list(dict.fromkeys(found))
 
 

@@ -245,9 +245,10 @@ def test_a_file_that_may_not_be_read(clean_file: Path, capsys: pytest.CaptureFix
 def test_missing_files_and_empty_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
     assert improve("nothing.wav") == 1
-    assert improve(tmp_path / "empty") == 1
-    said = capsys.readouterr().err
-    assert "There is no file 'nothing.wav'" in said and "there is no recording" in said
+    assert improve(tmp_path / "empty", REFERENCE, "--analyze-only") == 1
+    said = capsys.readouterr()
+    assert "There is no file 'nothing.wav'" in said.err and "there is no recording" in said.err
+    assert "reference.wav" in said.out  # the good one was done
 
 
 def test_the_recording_is_never_overwritten(clean_file: Path) -> None:
