@@ -102,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
     """Measures both chains, prints the table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--falls-by-db", type=float, default=10.0, help="how far the talker's level falls")
+    parser.add_argument("--falls-by-db", type=float, default=14.0, help="how far the talker's level falls")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:

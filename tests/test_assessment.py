@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from voicekit.assessment import CURVES, RAISED, RULES, SEVERITIES, Metrics, assess, metric_values, recommendations
+from voicekit.quality import UNEVEN_LEVEL_LU
 
 CODES = {"too_short", "too_quiet", "too_loud", "clipped", "noisy", "hum", "reverberant", "narrow_band", "dc_offset",
          "mostly_silence", "no_speech", "several_speakers", "out_of_phase", "uneven_level"}  # DESIGN section 3
@@ -24,7 +25,7 @@ WORSE = {  # an issue -> a metric and its values, from mild to severe
     "clipped": ("clipped_ratio", (0.0002, 0.005, 0.2)), "reverberant": ("reverb_rt60_s", (0.5, 0.7, 1.2)),
     "hum": ("hum_db", (5.0, 12.0, 30.0)), "narrow_band": ("bandwidth_hz", (6_500.0, 5_000.0, 3_400.0)),
     "several_speakers": ("speakers", (2,)), "too_quiet": ("speech_rms_dbfs", (-32.0, -42.0, -62.0)),
-    "too_loud": ("speech_rms_dbfs", (-12.0, -8.0)), "uneven_level": ("level_spread_lu", (6.5, 9.0, 15.0)),
+    "too_loud": ("speech_rms_dbfs", (-12.0, -8.0)), "uneven_level": ("level_spread_lu", (6.5, 9.5, 15.0)),
     "mostly_silence": ("silence_ratio", (0.3, 0.4, 0.8)), "dc_offset": ("dc_offset", (-0.005, 0.05, -0.2)),
     "out_of_phase": ("channel_correlation", (-0.1, -0.5, -1.0)),
 }
@@ -68,8 +69,17 @@ def test_a_code_comes_once_with_its_worst_severity() -> None:
     assert [(issue.code, issue.severity) for issue in found.issues] == [("noisy", "error")]
 
 
-def test_noise_that_only_dnsmos_hears_is_noise() -> None:
-    assert assess(replace(GOOD, dnsmos_bak=2.0)).has("noisy")
+@pytest.mark.parametrize(("snr_db", "bak", "is_noisy"), [
+    (45.0, 2.0, True), (12.0, 4.2, True), (18.7, 4.13, False), (18.7, None, True), (22.9, 3.2, False),
+    (21.0, 3.1, True), (21.0, None, False), (26.0, 3.0, False),
+])
+def test_two_witnesses_of_noise(snr_db: float, bak: float | None, is_noisy: bool) -> None:
+    assert assess(replace(GOOD, snr_db=snr_db, dnsmos_bak=bak)).has("noisy") == is_noisy
+
+
+def test_an_uneven_level_is_one_that_is_evened() -> None:
+    rule = next(rule for rule in RULES if rule.code == "uneven_level")
+    assert rule.bounds["warning"] == UNEVEN_LEVEL_LU
 
 
 def test_where_nobody_speaks_nothing_else_is_said() -> None:

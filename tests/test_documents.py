@@ -117,6 +117,8 @@ def test_the_readme_tells_of_every_issue_its_bounds_and_who_mends_it() -> None:
         told = {severity: numbers(cell) for severity, cell in zip(("info", "warning", "error"), cells, strict=True)}
         assert {severity: found for severity, found in told.items() if found} == bounds, code
         assert what.endswith(", over" if rule.above else ", under"), code
+        assert ("unless" in what) == (rule.unless is not None), code
+        assert rule.unless is None or rule.unless[1] in numbers(what), code
         assert mender.startswith("the tool" if rule.mendable else "a new recording"), code
 
 
@@ -162,7 +164,7 @@ def test_the_documents_tell_of_every_step_in_order() -> None:
 
 def test_the_readme_tells_the_bounds_of_the_guards() -> None:
     told = text_of("README.md").split("A step can do harm", 1)[1].split("**Denoisers.**", 1)[0]
-    bounds = (min(guards.MAX_LEVEL_CHANGE_DB[1]), guards.MAX_BAND_CHANGE_DB, max(guards.MIN_ENVELOPE_CORRELATION[1]),
+    bounds = (min(guards.MAX_LEVEL_CHANGE_DB[1]), min(guards.MAX_BAND_CHANGE_DB[1]), max(guards.MIN_ENVELOPE_CORRELATION[1]),
               guards.MIN_NOISE_DROP_DB, mending.MIN_HUM_DROP_DB, mending.WORSE_OVRL, mending.LIGHT_DB)
     assert set(bounds) <= numbers(told)
     steps = {row[0]: " ".join(row) for row in table_under("README.md", "### What is done, and when")}

@@ -201,5 +201,5 @@ def test_a_talker_who_walks_away_wanders_and_one_who_pauses_does_not() -> None:
     # Of a straight fall, the 10th to 90th percentile is 80 %.
     assert level_spread_lu(fall(steady, 10)) == pytest.approx(8.0, abs=1.5)
     assert (level_spread_lu(fall(steady, 20)) or 0) > 12
-    assert (level_spread_lu(fall(steady, 10)) or 0) > UNEVEN_LEVEL_LU
+    assert (level_spread_lu(fall(steady, 14)) or 0) > UNEVEN_LEVEL_LU
     assert level_spread_lu(talk([(0.2, 1.2)], 1.4)) is None

@@ -20,10 +20,10 @@ Floats = NDArray[np.float64]
 BAND_EDGES_HZ = (100, 200, 300, 400, 510, 630, 770, 920, 1080, 1270, 1480, 1720, 2000, 2320, 2700, 3150, 3700, 4400,
                  5300, 6400, 7700)  # Zwicker's critical bands
 AUDIBLE_DB = 6.0  # a band or frame counts where the speech stood this far above the noise
-MAX_BAND_CHANGE_DB = 4.0  # root mean square over the bands, the change of level taken out
-# The other bounds by SNR in dB: what is measured as speech is partly noise where the noise is loud and unsteady.
-MAX_LEVEL_CHANGE_DB = [10.0, 20.0], [10.0, 6.0]
-MIN_ENVELOPE_CORRELATION = [8.0, 20.0], [0.45, 0.75]
+# The bounds by SNR in dB: what is measured as speech is partly noise where the noise is loud and unsteady.
+MAX_LEVEL_CHANGE_DB = [5.0, 10.0, 20.0], [13.0, 10.0, 6.0]
+MIN_ENVELOPE_CORRELATION = [5.0, 8.0, 20.0], [0.35, 0.45, 0.75]
+MAX_BAND_CHANGE_DB = [5.0, 20.0], [6.0, 4.0]  # root mean square over the bands, the change of level taken out
 MIN_NOISE_DROP_DB = 3.0
 
 
@@ -31,7 +31,7 @@ MIN_NOISE_DROP_DB = 3.0
 class SpeechChange:
     """What a step did to the speech: level and spectrum in dB, envelope as a correlation (1: unchanged).
 
-    snr_db: of the recording before the step; it sets the bounds.
+    snr_db: of the recording before the step, or a worse one that something else tells of; it sets the bounds.
     """
 
     level_db: float
@@ -44,7 +44,7 @@ class SpeechChange:
         """Why the step must not be kept; None where the speech is within bounds."""
         if abs(self.level_db) > np.interp(self.snr_db, *MAX_LEVEL_CHANGE_DB):
             return f"it would change the speech's level by {self.level_db:+.1f} dB"
-        if self.bands_db > MAX_BAND_CHANGE_DB:
+        if self.bands_db > np.interp(self.snr_db, *MAX_BAND_CHANGE_DB):
             return f"it would change the speech's spectrum by {self.bands_db:.1f} dB"
         if self.envelope < np.interp(self.snr_db, *MIN_ENVELOPE_CORRELATION):
             return f"it would change the speech's envelope (correlation {self.envelope:.2f})"

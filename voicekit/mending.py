@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from logger_config import span
 from voicekit import defects, denoising, edits, guards, restoration
-from voicekit.assessment import assess
+from voicekit.assessment import Metrics, assess
 from voicekit.audio import Audio, resample
 from voicekit.declipping import declip
 from voicekit.edits import Edits, Kept
@@ -17,13 +17,14 @@ from voicekit.hum_removal import remove_hum
 from voicekit.improvement import Step
 from voicekit.measurement import HEARD_S, OPINION_WINDOWS, Measured, first_seconds
 from voicekit.noise import Regions, levels
-from voicekit.planning import LONG_S, OUTPUT_RATE_HZ, ImproveSettings, Planned, attenuation_db
+from voicekit.planning import LONG_S, OUTPUT_RATE_HZ, ImproveSettings, Planned, attenuation_db, worst_snr_db
 from voicekit.quality import UNEVEN_LEVEL_LU
 from voicekit.stretches import best_stretch
 
 logger = logging.getLogger(__name__)
 
 LIGHT_DB, EVERYTHING_DB = 12.0, 100.0
+MOST_TURNS = 3
 WORSE_OVRL, BAK_MARGIN = 0.05, 0.3  # DNSMOS differs by so much when later steps move its windows
 MIN_HUM_DROP_DB = 6.0
 
@@ -109,7 +110,8 @@ def _remove_dc(work: _Work) -> str:
 def _declip(work: _Work) -> str:
     found = work.measured.clipping
     mended = _changed(declip(work.audio, found.low, found.high), work.audio)
-    _keep_speech(work, mended)
+    change = guards.speech_change(work.audio, mended, work.speech)
+    _refuse_harm(replace(change, level_db=min(change.level_db, 0.0)))  # tops that are drawn anew are louder
     left = defects.clipped_ratio(mended.samples)
     if left > found.ratio / 2:
         raise Refused(f"{left:.2%} would stay clipped")
@@ -151,22 +153,39 @@ def _stretch(work: _Work) -> str:
 
 
 def _denoise(work: _Work) -> str:
+    """Once; where it is meant to become clean and is not yet, again, until it is or a guard refuses."""
+    metrics, said = work.measured.metrics, []
+    for turn in range(MOST_TURNS if work.settings.denoise == "auto" else 1):
+        try:
+            work.audio, metrics, words = _denoise_once(work, metrics)
+        except Refused:
+            if turn == 0:
+                raise
+            break
+        said.append(words)
+        if not assess(metrics).has("noisy"):
+            break
+    return "; again: ".join(said)
+
+
+def _denoise_once(work: _Work, metrics: Metrics) -> tuple[Audio, Metrics, str]:
     """As far as planned; all of it where that leaves it noisy (unless asked for less); lightly where guards refuse."""
     engine = denoising.available()[0]
     cleaned = denoising.denoise(work.audio, engine=engine, threads=work.settings.threads)
-    wanted_db = attenuation_db(work.measured.metrics, work.settings.denoise)
+    wanted_db = attenuation_db(metrics, work.settings.denoise)
     auto = work.settings.denoise == "auto"
     depths_db = (wanted_db, EVERYTHING_DB, LIGHT_DB) if auto else (wanted_db, LIGHT_DB)
     refusals = []
     for depth_db in dict.fromkeys(depths_db):
         candidate = denoising.keep_share(work.audio, cleaned, depth_db)
         try:
-            drop_db = _less_noise(work, candidate, must_be_clean=auto and depth_db == wanted_db)
+            now = _less_noise(work, candidate, metrics, must_be_clean=auto and depth_db == wanted_db)
         except Refused as refusal:
             refusals.append(str(refusal))
             continue
-        work.audio = candidate
-        return f"{engine}, {depth_db:.0f} dB; the speech stands {drop_db:.0f} dB further above the noise"
+        drop_db = guards.noise_drop_db(work.audio, candidate, work.speech)
+        words = f"{engine}, {depth_db:.0f} dB; the speech stands {drop_db:.0f} dB further above the noise"
+        return candidate, now, words
     raise Refused(refusals[0])
 
 
@@ -219,30 +238,34 @@ def _changed(after: Audio, before: Audio) -> Audio:
 
 
 def _keep_speech(work: _Work, after: Audio) -> None:
-    harm = guards.speech_change(work.audio, after, work.speech).harm
-    if harm:
-        raise Refused(harm)
+    _refuse_harm(guards.speech_change(work.audio, after, work.speech))
 
 
-def _less_noise(work: _Work, after: Audio, *, must_be_clean: bool) -> float:
-    """How much less noise there is, in dB, where the speech is kept.
+def _refuse_harm(change: guards.SpeechChange) -> None:
+    if change.harm:
+        raise Refused(change.harm)
+
+
+def _less_noise(work: _Work, after: Audio, was: Metrics, *, must_be_clean: bool) -> Metrics:
+    """What is known of the noise afterwards, where there is less of it and the speech is kept.
 
     DNSMOS is a second opinion: it may refuse, never approve, because it can reward damage.
     """
     from voicekit.dnsmos import dnsmos
 
-    _keep_speech(work, after)
+    change = guards.speech_change(work.audio, after, work.speech)
+    _refuse_harm(replace(change, snr_db=min(change.snr_db, worst_snr_db(was))))
     drop_db = guards.noise_drop_db(work.audio, after, work.speech)
     if drop_db < guards.MIN_NOISE_DROP_DB:
         raise Refused(f"the noise would fall by {drop_db:.1f} dB only")
-    was = work.measured.metrics
-    said = None
+    snr_db = levels(after, work.speech).snr_db
+    now = replace(was, snr_db=snr_db, heard_snr_db=snr_db)
     if was.dnsmos_ovrl is not None:  # at the level that it will have: DNSMOS hears levels too
         final = restoration.normalise_loudness(first_seconds(after, HEARD_S))
-        said = dnsmos(final, max_windows=OPINION_WINDOWS)
-    if said and was.dnsmos_ovrl and said.ovrl < was.dnsmos_ovrl - WORSE_OVRL:
-        raise Refused(f"DNSMOS would fall from {was.dnsmos_ovrl:.2f} to {said.ovrl:.2f}")
-    now = replace(was, snr_db=levels(after, work.speech).snr_db, dnsmos_bak=said.bak - BAK_MARGIN if said else None)
+        if (said := dnsmos(final, max_windows=OPINION_WINDOWS)) is not None:
+            if said.ovrl < was.dnsmos_ovrl - WORSE_OVRL:
+                raise Refused(f"DNSMOS would fall from {was.dnsmos_ovrl:.2f} to {said.ovrl:.2f}")
+            now = replace(now, dnsmos_bak=said.bak - BAK_MARGIN, dnsmos_ovrl=said.ovrl)
     if must_be_clean and assess(now).has("noisy"):
         raise Refused("it would stay noisy")
-    return drop_db
+    return now

@@ -18,7 +18,7 @@ OUTPUT_RATE_HZ = 24_000
 LONG_S = 1.2 * HEARD_S  # longer ones are cut to their best stretch, where anything is wrong with them
 # How far noise is lowered, by SNR in dB: the louder it is, the deeper. What stays covers what the network bends: at
 # good SNRs the voice is nearer to the original so (bench/README.md).
-ATTENUATION_BY_SNR = [10.0, 15.0, 20.0, 25.0], [36.0, 29.0, 21.0, 14.0]
+ATTENUATION_BY_SNR = [5.0, 10.0, 15.0, 20.0, 25.0], [60.0, 46.0, 33.0, 23.0, 15.0]
 SNR_BY_BAK = [1.3, 2.0, 2.6, 3.0, 3.5], [5.0, 12.0, 19.0, 24.0, 30.0]  # white noise that gets this DNSMOS background
 ATTENUATION_DB = {"light": 12.0, "strong": 60.0}  # `--denoise`
 DENOISE = ("auto", "off", "light", "strong")
@@ -78,17 +78,21 @@ def without_risk(planned: tuple[Planned, ...]) -> tuple[Planned, ...]:
 
 
 def attenuation_db(metrics: Metrics, denoise: str) -> float:
-    """How far noise is lowered, by 14 to 36 dB; or as asked for.
-
-    The pauses may be quieter than what lies under the voice: of the SNR that is measured and the one that DNSMOS's
-    opinion of the background stands for, the worse one counts.
-    """
+    """How far noise is lowered, by 15 to 60 dB; or as asked for."""
     if denoise in ATTENUATION_DB:
         return ATTENUATION_DB[denoise]
+    return float(np.interp(worst_snr_db(metrics), *ATTENUATION_BY_SNR))
+
+
+def worst_snr_db(metrics: Metrics) -> float:
+    """The worse of two witnesses: what was measured in the first 30 s, and what DNSMOS's background stands for.
+
+    The pauses may be quieter than what lies under the voice. 0 where there is neither.
+    """
     witnesses = [] if metrics.heard_snr_db is None else [metrics.heard_snr_db]
     if metrics.dnsmos_bak is not None:
         witnesses.append(float(np.interp(metrics.dnsmos_bak, *SNR_BY_BAK)))
-    return float(np.interp(min(witnesses, default=0.0), *ATTENUATION_BY_SNR))
+    return min(witnesses, default=0.0)
 
 
 def _if_raised(assessment: Assessment, code: str, step: str, value: str) -> Planned:
