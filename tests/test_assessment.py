@@ -26,7 +26,7 @@ WORSE = {  # an issue -> a metric and its values, from mild to severe
     "hum": ("hum_db", (5.0, 12.0, 30.0)), "narrow_band": ("bandwidth_hz", (6_500.0, 5_000.0, 3_400.0)),
     "several_speakers": ("speakers", (2,)), "too_quiet": ("speech_rms_dbfs", (-32.0, -42.0, -62.0)),
     "too_loud": ("speech_rms_dbfs", (-12.0, -8.0)), "uneven_level": ("level_spread_lu", (6.5, 9.5, 15.0)),
-    "mostly_silence": ("silence_ratio", (0.3, 0.4, 0.8)), "dc_offset": ("dc_offset", (-0.005, 0.05, -0.2)),
+    "mostly_silence": ("silence_ratio", (0.3, 0.45, 0.8)), "dc_offset": ("dc_offset", (-0.005, 0.05, -0.2)),
     "out_of_phase": ("channel_correlation", (-0.1, -0.5, -1.0)),
 }
 

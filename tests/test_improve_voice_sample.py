@@ -180,6 +180,15 @@ def test_each_defect_is_named_and_mended(code: str, clean: Audio, tmp_path: Path
     assert step in {each.name for each in keeps.improvement.steps if each.applied}
 
 
+def test_clipping_is_mended_where_an_offset_was_taken_out_first(clean: Audio, tmp_path: Path) -> None:
+    top = 0.2 * peak(clean)
+    soundfile.write(tmp_path / "bad.wav", np.clip(clean.samples, -top, top) + 0.06, RATE, subtype="FLOAT")
+    keeps = Keeps()
+    optimize_voice_sample(tmp_path / "bad.wav", tmp_path / "out.wav", listener=keeps)
+    assert {step.name for step in keeps.improvement.steps if step.applied} >= {"dc_offset", "declip"}
+    assert not keeps.improvement.after.assessment.has("clipped")
+
+
 def test_the_edit_list_leads_back_to_the_source(clean: Audio, tmp_path: Path) -> None:
     quiet = np.random.default_rng(0).standard_normal(4 * RATE) * 1e-4
     source = np.concatenate([quiet, clean.samples[: 5 * RATE], quiet, quiet, clean.samples[5 * RATE :], quiet])

@@ -265,7 +265,7 @@ RULES = (
          "The voice is very loud ({value:.0f} dBFS).", "It is turned down.", True),
     Rule("uneven_level", "level_spread_lu", {"warning": 9.0, "info": 7.0}, True,
          "The level wanders by {value:.0f} LU.", "It is evened out; keep your distance to the microphone.", True),
-    Rule("mostly_silence", "silence_ratio", {"error": 0.7, "warning": 0.42}, True,
+    Rule("mostly_silence", "silence_ratio", {"error": 0.7, "warning": 0.4}, True,
          "{value:.0%} of the recording is silence.", "Pauses are shortened.", True),
     Rule("dc_offset", "dc_offset", {"error": 0.1, "warning": 0.03, "info": 0.005}, True,
          "The signal stands {value:.3f} of full scale off zero.", "It is taken out.", True),
