@@ -132,11 +132,11 @@ def _make(
         mended = mending.carry_out(plan, measured, settings, listener.step)
     with span("Write", done="Sample written", stage="write"):
         write_audio(mended.audio, target, overwrite=settings.overwrite)
-    after, _ = _examine(target, settings.opinion)
+    after, _ = _examine(target, settings.opinion, before.metrics.speakers == 1)
     return Improvement(str(target), before, after, mended.steps, _in_file_time(mended.edits, before))
 
 
-def _examine(path: str | Path, opinion: bool) -> tuple[Analysis, Measured]:
+def _examine(path: str | Path, opinion: bool, one_speaker: bool = False) -> tuple[Analysis, Measured]:
     """A file, read, measured and assessed."""
     with span("Read", done="Recording read", stage="read") as step:
         excerpt = read_excerpt(path)
@@ -144,7 +144,7 @@ def _examine(path: str | Path, opinion: bool) -> tuple[Analysis, Measured]:
         step.note(audio=f"{excerpt.source_s:.2f}s", channels=len(excerpt.recording.samples),
                   rate=f"{excerpt.recording.sample_rate} Hz")
     with span("Measuring", done="Analysis completed", stage="measure", memory=True):
-        measured = measure(excerpt, opinion=opinion)
+        measured = measure(excerpt, opinion=opinion, one_speaker=one_speaker)
         judged = assessment.assess(measured.metrics)
     _log_assessment(judged)
     end_s = excerpt.start_s + excerpt.recording.duration_s

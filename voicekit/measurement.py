@@ -43,8 +43,14 @@ class Measured:
     hum: defects.Hum
 
 
-def measure(excerpt: Excerpt, *, opinion: bool = True) -> Measured:
-    """Measures a recording thoroughly; `opinion`: ask DNSMOS too (half a second)."""
+def measure(excerpt: Excerpt, *, opinion: bool = True, one_speaker: bool = False) -> Measured:
+    """Measures a recording thoroughly.
+
+    Args:
+        excerpt: the recording.
+        opinion: ask DNSMOS too (half a second).
+        one_speaker: it is known that one person speaks: it is a part of a recording in which nobody else was found.
+    """
     from voicekit.dnsmos import dnsmos
     from voicekit.reverberation import reverb_rt60_s
     from voicekit.speakers import count_speakers
@@ -60,6 +66,7 @@ def measure(excerpt: Excerpt, *, opinion: bool = True) -> Measured:
                 "sample_rate_hz": recording.sample_rate}
         pauses = _pauses(speech, voice.duration_s)
         step.note(**pauses)
+    counted = _in_background(lambda: 1 if one_speaker else count_speakers(voice, speech))
     found = _basic(voice, speech)
     with _step("Room, hum and bandwidth") as step:
         hum = defects.hum(voice, speech)
@@ -70,7 +77,7 @@ def measure(excerpt: Excerpt, *, opinion: bool = True) -> Measured:
         step.note(**room)
     with _step("Channels and speakers") as step:
         people = {
-            "channel_correlation": defects.channel_correlation(recording), "speakers": count_speakers(voice, speech),
+            "channel_correlation": defects.channel_correlation(recording), "speakers": counted.result(),
             "clipped_ratio": clipping.ratio, "dc_offset": defects.dc_offset(recording.samples[list(channels)]),
         }
         step.note(**people)
