@@ -230,6 +230,7 @@ def test_bad_input_is_told_and_nothing_is_written(
     first, second = result["samples"]
     assert first["status"] == "error" and first["output"] is None and isinstance(first["issues"], list)
     assert first["error"]["hint"] and "Error:" in said.err and "Traceback" not in said.err
+    assert f"run {result['run_id']}" in said.err
     assert second["status"] == "ok" and Path(second["output"]).is_file()
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["me_improved.wav"]
 

@@ -189,6 +189,8 @@ def run_command(
             code, result, line = work(args)
             rest.stop()
             this_run.exit_code = code
+            if code:  # something could not be done, and was told of; the rest was done
+                messages.error(f"       Log: {_log_place(log_dir)}, run {this_run.run_id}")
             this_run.record(**{key: value for key, value in result.items() if key in _FOR_HISTORY})
             _print_result(_completed(result, this_run, stages) if args.json else None, line)
         except BaseException as error:  # the one door: whatever it is becomes a message and an exit code
