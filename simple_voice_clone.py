@@ -23,14 +23,14 @@ from typing import Any
 from logger_config import log_torch_info, span, stage_clock, timed
 from voicekit import checkpoint, joining, loading, quality, rehearsal, restoration, tts_model, verdict
 from voicekit import text as text_stage
-from voicekit.assessment import assess
+from voicekit.assessment import FAIR_SCORE, assess
 from voicekit.audio import (
     Audio,
     check_output_path,
     free_name,
     is_silent,
     mean_channels,
-    read_beginning,
+    read_part,
     read_recording,
     resample,
     resample_like_coqui,
@@ -60,7 +60,6 @@ logger = logging.getLogger(SCRIPT)
 SAMPLE_RATE_HZ = tts_model.CONDITIONING_RATE_HZ
 TARGET_LUFS = -20.0
 MAX_TRUE_PEAK_DBTP = -3.0
-FAIR_SCORE = 45.0  # a sample that scores less is poor (voicekit.assessment)
 SHORT_SAMPLE_S = 6.0  # the model card's clip length; 3 s is audibly worse
 STDIN = STDOUT = "-"
 
@@ -224,7 +223,7 @@ def _hear(path: str | Path, preprocess: bool, scratch_file: Path, listener: List
         with span("Decode", done="Sample decoded"):
             audio = resample_like_coqui(mean_channels(read_recording(path)), SAMPLE_RATE_HZ)
         _refuse_silence(audio, path)
-    judged = assess(measure_cheaply(read_beginning(path, HEARD_S)))
+    judged = assess(measure_cheaply(read_part(path, 0.0, HEARD_S)))
     listener.note(f"Sample: {Path(path).name}, {audio.duration_s:.1f} s{' prepared' if preprocess else ''},"
                   f" {verdict.one_line(judged)}")
     if judged.score < FAIR_SCORE:

@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 import soundfile
 
+import improve_voice_sample
 from improve_voice_sample import Listener, analyze_voice_sample, main, optimize_voice_sample
 from voicekit import denoising
 from voicekit.assessment import Metrics
 from voicekit.audio import Audio, read_recording, resample, to_mono, write_audio
 from voicekit.errors import AudioError, OutputError
 from voicekit.improvement import Improvement
-from voicekit.planning import STEPS, ImproveSettings
+from voicekit.planning import HARMLESS, STEPS, ImproveSettings
 from voicekit.quality import loudness_lufs, true_peak_dbtp
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -187,6 +188,19 @@ def test_clipping_is_mended_where_an_offset_was_taken_out_first(clean: Audio, tm
     optimize_voice_sample(tmp_path / "bad.wav", tmp_path / "out.wav", listener=keeps)
     assert {step.name for step in keeps.improvement.steps if step.applied} >= {"dc_offset", "declip"}
     assert not keeps.improvement.after.assessment.has("clipped")
+
+
+def test_what_scores_less_is_made_again_without_risk(
+    noisy_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No known recording comes out worse, so the bound is set where every one does."""
+    monkeypatch.setattr(improve_voice_sample, "LEAST_LOSS", -100.0)
+    keeps = Keeps()
+    optimize_voice_sample(noisy_file, tmp_path / "out.wav", listener=keeps)
+    assert {step.name for step in keeps.improvement.steps if step.applied} <= set(HARMLESS)
+    denoise = next(step for step in keeps.improvement.steps if step.name == "denoise")
+    assert denoise.reason == "it did not make it better" or not denoising.available()
+    assert keeps.improvement.after.assessment.has("noisy")  # the file on the disk is the careful one
 
 
 def test_the_edit_list_leads_back_to_the_source(clean: Audio, tmp_path: Path) -> None:

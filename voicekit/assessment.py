@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 SEVERITIES = ("error", "warning", "info")
+FAIR_SCORE = 45.0  # a sample that scores less is poor
 RAISED = ("error", "warning")  # what counts against a sample; `info` never does
 
 
@@ -96,7 +97,7 @@ class Assessment:
         worst = {issue.severity for issue in self.issues}
         if self.score < 20 or "error" in worst:
             return "unusable" if self.score < 20 or any(issue.code == "no_speech" for issue in self.issues) else "poor"
-        names = ((85, "excellent"), (70, "good"), (45, "fair"), (0, "poor"))
+        names = ((85, "excellent"), (70, "good"), (FAIR_SCORE, "fair"), (0, "poor"))
         return next(name for least, name in names if self.score >= least)
 
     @property

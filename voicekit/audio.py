@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from voicekit.audio_reading import MAX_VALUES, Block, read_samples, read_with
+from voicekit.audio_reading import Block, read_samples, read_with
 from voicekit.errors import OutputError
 from voicekit.publishing import check_place, published
 
@@ -82,19 +82,24 @@ def read_recording(path: PathLike, *, max_minutes: float = 180.0) -> Recording:
     return Recording(*read_samples(path, max_minutes=max_minutes))
 
 
-def read_beginning(path: PathLike, seconds: float) -> Recording:
-    """Reads the first ``seconds`` of a sound file, or all of a shorter one; raises as :func:`read_recording`."""
+def read_part(path: PathLike, start_s: float, end_s: float) -> Recording:
+    """Reads from ``start_s`` to ``end_s`` seconds, or to the end; what comes after is not looked at.
 
-    def first(blocks: Iterator[Block]) -> Recording:
-        kept, frames = [], 0
+    Raises:
+        AudioError: as :func:`read_recording`, but for the length.
+    """
+
+    def part(blocks: Iterator[Block]) -> Recording:
+        kept, at = [], 0
         for block, rate in blocks:
-            kept.append(block)
-            frames += len(block)
-            if frames >= seconds * rate:
+            start, stop = round(start_s * rate), round(end_s * rate)
+            kept.append(block[max(0, start - at) : max(0, stop - at)])
+            at += len(block)
+            if at >= stop:
                 break
-        return Recording(np.ascontiguousarray(np.concatenate(kept)[: round(seconds * rate)].T), rate)
+        return Recording(np.ascontiguousarray(np.concatenate(kept).T), rate)
 
-    return read_with(path, first, max_minutes=float("inf"), max_values=MAX_VALUES)
+    return read_with(path, part, max_minutes=float("inf"), max_values=2**62)
 
 
 def to_mono(recording: Recording) -> Audio:

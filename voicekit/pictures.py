@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from voicekit.audio import Audio, PathLike, resample
 from voicekit.improvement import Analysis
+from voicekit.measurement import HEARD_S
 from voicekit.publishing import check_target, write_whole
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ Bytes = NDArray[np.uint8]
 
 RATE_HZ = 24_000  # what is drawn ends at half of it
 HEARD_HZ = 8_000  # XTTS's mel spectrum of a voice ends here (TTS/tts/models/xtts.py: mel_fmax)
-HEARD_S = 30.0  # the released config's gpt_cond_len
 BANDS = 112  # mel bands, about two pixels each
 COLUMNS = 700  # of the spectrogram and the waveform, at most: about one a pixel
 WINDOW, HOP = 1_024, 512  # samples: 43 ms every 21 ms, so that harmonics and syllables both show

@@ -7,18 +7,16 @@ speech stands out most are found in one pass over the file, block by block, and 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voicekit.audio import Recording
+from voicekit.audio import Recording, read_part
 from voicekit.audio_reading import Block, read_with
 
 Floats = NDArray[np.float64]
-T = TypeVar("T")
 
 EXCERPT_S = 180.0
 MAX_MINUTES = 720.0  # twelve hours: a whole audiobook
@@ -43,12 +41,12 @@ def read_excerpt(path: str | os.PathLike[str], *, max_s: float = EXCERPT_S) -> E
     Raises:
         AudioError: see `voicekit.audio.read_recording`; longer than twelve hours.
     """
-    survey = _walk(path, lambda blocks: _survey(blocks, max_s))
+    survey = read_with(path, lambda blocks: _survey(blocks, max_s), max_minutes=MAX_MINUTES, max_values=2**62)
     if survey.whole is not None:
         return Excerpt(Recording(survey.whole, survey.rate), 0.0, survey.source_s)
-    start = round(best_window_s(survey.powers, survey.span / survey.rate) * survey.rate)
-    samples = _walk(path, lambda blocks: _cut(blocks, start, start + survey.span))
-    return Excerpt(Recording(samples, survey.rate), start / survey.rate, survey.source_s)
+    window_s = survey.span / survey.rate
+    start_s = best_window_s(survey.powers, window_s)
+    return Excerpt(read_part(path, start_s, start_s + window_s), start_s, survey.source_s)
 
 
 def best_window_s(powers: Floats, window_s: float) -> float:
@@ -87,10 +85,6 @@ class _Survey:
     whole: NDArray[np.float32] | None
 
 
-def _walk(path: str | os.PathLike[str], take: Callable[[Iterator[Block]], T]) -> T:
-    return read_with(path, take, max_minutes=MAX_MINUTES, max_values=2**62)
-
-
 def _survey(blocks: Iterator[Block], max_s: float) -> _Survey:
     """One pass: keeps samples while they may be all there is, and powers to the end."""
     kept: list[NDArray[np.float32]] = []
@@ -111,14 +105,3 @@ def _survey(blocks: Iterator[Block], max_s: float) -> _Survey:
         rest = rest[count * hop :]
     whole = np.ascontiguousarray(np.concatenate(kept).T) if frames <= span else None
     return _Survey(rate, frames / rate, span, np.concatenate(powers), whole)
-
-
-def _cut(blocks: Iterator[Block], start: int, stop: int) -> NDArray[np.float32]:
-    """The samples from ``start`` to ``stop``, ``[channels, n]``; stops reading there."""
-    kept, at = [], 0
-    for block, _ in blocks:
-        kept.append(block[max(0, start - at) : max(0, stop - at)])
-        at += len(block)
-        if at >= stop:
-            break
-    return np.ascontiguousarray(np.concatenate(kept).T)

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from voicekit.audio import Audio
 from voicekit.bundled import bundled_network
+from voicekit.noise import Regions
 from voicekit.speech_detection import RATE_HZ, blocks_16k
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
-Regions = list[tuple[float, float]]
 
 MIN_SPEECH_S = 6.0  # under this nothing is said
 SHARE_S, SHARE = 3.0, 0.3  # what each of two voices must speak: 3 s, or 30 % of it all where that is less
