@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from logger_config import span, timed
-from voicekit import assessment, mending, pictures, planning, report, verdict
+from voicekit import assessment, machine, mending, pictures, planning, report, verdict
 from voicekit.audio import Audio, check_output_path, free_name, to_mono, write_audio
+from voicekit.audio_state import state
 from voicekit.command_line import (
     Messages,
     Outcome,
@@ -33,7 +34,9 @@ from voicekit.command_line import (
 from voicekit.edits import Edits, Kept
 from voicekit.errors import AudioError, ModelUnavailable, OutputError, VoiceError
 from voicekit.improvement import Analysis, Improvement, Step
+from voicekit.log_values import size
 from voicekit.measurement import Measured, measure
+from voicekit.memory import MB
 from voicekit.planning import ImproveSettings, Planned
 from voicekit.publishing import check_target
 from voicekit.screening import Excerpt, read_excerpt
@@ -107,6 +110,8 @@ def optimize_voice_sample(
         OutputError: the result cannot be written, or exists.
     """
     target = _checked_output(audio_path, output_path, settings.overwrite)
+    if shortage := machine.low_disk(target.parent):
+        logger.warning(shortage)
     before, measured = _examine(audio_path, settings.opinion)
     listener.measured(before)
     _refuse_no_speech(before)
@@ -128,10 +133,13 @@ def _make(
 ) -> Improvement:
     """The plan carried out, the result written, and measured again from its file."""
     with span("Optimisation", started="Optimisation started", done="Optimisation completed", label="Total time",
-              stage="mend", memory=True, logger=logger):
+              stage="mend", memory=True, logger=logger) as step:
         mended = mending.carry_out(plan, measured, settings, listener.step)
-    with span("Write", done="Sample written", stage="write"):
+        step.count(audio_s=measured.voice.duration_s)
+    with span("Write", done="Sample written", stage="write") as step:
         write_audio(mended.audio, target, overwrite=settings.overwrite)
+        step.note(**state(mended.audio), file=size(target.stat().st_size / MB))
+        step.count(audio_s=mended.audio.duration_s)
     after, _ = _examine(target, settings.opinion, before.metrics.speakers == 1)
     return Improvement(str(target), before, after, mended.steps, _in_file_time(mended.edits, before))
 
@@ -141,11 +149,12 @@ def _examine(path: str | Path, opinion: bool, one_speaker: bool = False) -> tupl
     with span("Read", done="Recording read", stage="read") as step:
         excerpt = read_excerpt(path)
         _refuse_nothing(excerpt, path)
-        step.note(audio=f"{excerpt.source_s:.2f}s", channels=len(excerpt.recording.samples),
-                  rate=f"{excerpt.recording.sample_rate} Hz")
-    with span("Measuring", done="Analysis completed", stage="measure", memory=True):
+        step.note(file=f"{excerpt.source_s:.2f}s", **state(excerpt.recording))
+        step.count(audio_s=excerpt.source_s)
+    with span("Measuring", done="Analysis completed", stage="measure", memory=True) as step:
         measured = measure(excerpt, opinion=opinion, one_speaker=one_speaker)
         judged = assessment.assess(measured.metrics)
+        step.count(audio_s=excerpt.recording.duration_s)
     _log_assessment(judged)
     end_s = excerpt.start_s + excerpt.recording.duration_s
     examined = Analysis(str(path), measured.metrics, judged, tuple(measured.speech), (excerpt.start_s, end_s))

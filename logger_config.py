@@ -12,29 +12,32 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime as dt
 import functools
 import inspect
 import logging
 import os
-import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TextIO, TypeVar, overload
+from typing import Any, ParamSpec, Self, TextIO, TypeVar, cast, overload
 
 from voicekit import run_history
-from voicekit.log_files import DatedFileHandler, EventFormatter, SentenceFormatter, module_name
-from voicekit.log_values import describe, duration, listing, mask_argv, size, summary
+from voicekit.complexity import complexity
+from voicekit.errors import VoiceError
+from voicekit.log_files import DatedFileHandler
+from voicekit.log_lines import EventFormatter, SentenceFormatter, describe_error, module_name
+from voicekit.log_values import duration, listing, size, summary
+from voicekit.memory import MB, MemorySnapshot, memory_snapshot
+from voicekit.run_frame import FOR_FILE, log_failure, log_torch_info, run
 from voicekit.stage_clock import StageClock, Stopwatch, stage_clock
 
 __all__ = [
     "LOGGER_LEVELS",
     "MemorySnapshot",
     "StageClock",
+    "complexity",
     "log_torch_info",
     "main",
     "memory_snapshot",
@@ -49,7 +52,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 LOG_DIR = Path(__file__).resolve().parent / "logs"
-MB = 2**20  # bytes; sizes and memory are in these everywhere
 
 # Other people's loggers that say at INFO and DEBUG what only their authors want to read: numba alone writes
 # thousands of lines under librosa.
@@ -65,7 +67,6 @@ LOGGER_LEVELS: Mapping[str, int] = {
     **dict.fromkeys(_INDISCREET.split(), logging.ERROR),
 }
 
-_FOR_FILE = {"for_file": True}  # the script tells people of its failure itself, in its own words
 _OURS = "_voice_cloning_handler"  # marks our handlers, also those of a second copy of this module
 _logger = logging.getLogger("logger_config")
 
@@ -76,7 +77,7 @@ _logger = logging.getLogger("logger_config")
 def setup_logging(
     log_dir: str | os.PathLike[str] | None = None,
     *,
-    console_level: int = logging.WARNING,
+    console_level: int | None = None,
     file_level: int | None = None,
     stream: TextIO | None = None,
 ) -> Path | None:
@@ -84,7 +85,8 @@ def setup_logging(
 
     Args:
         log_dir: folder of the log; else ``VOICE_CLONING_LOG_DIR``, else ``logs/`` beside this file.
-        console_level: DEBUG shows times and tracebacks, anything above it plain sentences.
+        console_level: DEBUG shows times and tracebacks, anything above it plain sentences; else
+            ``VOICE_CLONING_CONSOLE_LEVEL``, else WARNING.
         file_level: else ``VOICE_CLONING_LOG_LEVEL``, else INFO.
         stream: the console, by default stderr.
 
@@ -99,15 +101,16 @@ def setup_logging(
     for name, level in LOGGER_LEVELS.items():
         logging.getLogger(name).setLevel(level)
     logging.captureWarnings(True)
+    console_level, warnings = _level(console_level, "VOICE_CLONING_CONSOLE_LEVEL", logging.WARNING)
     _add_handler(root, _Console(stream), console_level)
     root.setLevel(console_level)
 
-    level, warnings = (file_level, []) if file_level is not None else _level_from_environment()
+    level, more = _level(file_level, "VOICE_CLONING_LOG_LEVEL", logging.INFO)
     handler, trouble = _open_log_file(log_dir)
     if handler:
         _add_handler(root, handler, level)
         root.setLevel(min(console_level, level))
-    for sentence in warnings + trouble:
+    for sentence in warnings + more + trouble:
         _logger.warning(sentence)
     return handler.folder if handler else None
 
@@ -142,12 +145,15 @@ def _add_handler(root: logging.Logger, handler: logging.Handler, level: int) -> 
     root.addHandler(handler)
 
 
-def _level_from_environment() -> tuple[int, list[str]]:
-    name = os.environ.get("VOICE_CLONING_LOG_LEVEL", "").strip().upper() or "INFO"
+def _level(chosen: int | None, variable: str, default: int) -> tuple[int, list[str]]:
+    """The level that was chosen, else that of the environment, else the default; and what is wrong with it."""
+    name = os.environ.get(variable, "").strip().upper()
+    if chosen is not None or not name:
+        return chosen if chosen is not None else default, []
     level = logging.getLevelName(name)
     if isinstance(level, int):
         return level, []
-    return logging.INFO, [f"VOICE_CLONING_LOG_LEVEL={name} is no level: use DEBUG, INFO, WARNING or ERROR."]
+    return default, [f"{variable}={name} is no level: use DEBUG, INFO, WARNING, ERROR or CRITICAL."]
 
 
 def _open_log_file(log_dir: str | os.PathLike[str] | None) -> tuple[DatedFileHandler | None, list[str]]:
@@ -174,47 +180,6 @@ def _platform_log_folder() -> Path:
     return Path(platformdirs.user_log_dir("voice-cloning", appauthor=False))
 
 
-# --- memory ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class MemorySnapshot:
-    """Memory in MB (2**20 bytes); the CUDA fields are None without torch or without a GPU in use."""
-
-    rss_mb: float
-    peak_rss_mb: float
-    available_mb: float
-    cuda_allocated_mb: float | None = None
-    cuda_peak_mb: float | None = None
-
-
-def memory_snapshot() -> MemorySnapshot:
-    """This process's resident memory and its peak, what the machine has left, tensors on the GPU."""
-    psutil = _psutil()
-    rss = psutil.Process().memory_info().rss / MB
-    torch = sys.modules.get("torch")
-    cuda = getattr(torch, "cuda", None)
-    used = (None, None)
-    if cuda and cuda.is_available() and cuda.is_initialized():  # asking must not create a CUDA context
-        used = (cuda.memory_allocated() / MB, cuda.max_memory_allocated() / MB)
-    return MemorySnapshot(rss, max(rss, _peak_rss_mb()), psutil.virtual_memory().available / MB, *used)
-
-
-def _peak_rss_mb() -> float:
-    if sys.platform == "win32":
-        return float(_psutil().Process().memory_info().peak_wset) / MB
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / MB if sys.platform == "darwin" else peak / 1024  # bytes there, KiB elsewhere
-
-
-def _psutil() -> Any:
-    import psutil  # type: ignore[import-untyped, unused-ignore]  # 20 ms: not for --help
-
-    return psutil
-
-
 # --- stages, spans -----------------------------------------------------------------------------------------
 
 
@@ -230,13 +195,14 @@ class span(Stopwatch):
             the block ends counts for the stage that waits for it.
         level: of the two lines.
         label: what the duration is called.
-        memory: add the resident memory after the block and, last, that before it.
+        memory: add the resident memory after the block and, last, that before it and at its peak.
         details: notes for the done line, as ``note`` takes them.
 
-    A failure is one line without a stack, which ``timed`` or ``run`` writes. Not around a ``yield``.
+    In one line a step is timed: ``with span("Denoise", done="Denoised"): ...``. A failure is one line without a
+    stack, which ``timed`` or ``run`` writes. Not around a ``yield``.
     """
 
-    __slots__ = ("_done", "_label", "_level", "_logger", "_memory", "_notes", "_rss_before", "_started")
+    __slots__ = ("_done", "_label", "_level", "_logger", "_notes", "_started")
 
     def __init__(
         self,
@@ -251,19 +217,22 @@ class span(Stopwatch):
         memory: bool = False,
         **details: object,
     ) -> None:
-        super().__init__(name, stage)
+        super().__init__(name, stage, memory=memory or None)
         caller = sys._getframe(1).f_globals.get("__name__", "root")
         self._logger = logger or logging.getLogger(module_name(caller))
         self._started, self._done, self._level, self._label = started, done, level, label
-        self._memory, self._notes = memory, details
-        self._rss_before = 0.0
+        self._notes = details
 
     def note(self, **details: object) -> None:
         """Add ``key: value`` to the done line; an underscore in a key is written as a space."""
         self._notes.update(details)
 
+    def count(self, **sizes: float) -> None:
+        """Note how much is worked on (``codes=147``), and add it to what the stage of this block worked on."""
+        self.note(**sizes)
+        super().count(**sizes)
+
     def __enter__(self) -> Self:
-        self._rss_before = _rss_mb() if self._memory else 0.0
         if self._started:
             self._logger.log(self._level, self._started)
         self.start()
@@ -276,7 +245,7 @@ class span(Stopwatch):
         if error is not None:
             level = logging.DEBUG if self.is_nested else logging.ERROR
             line = "%s - FAILED - %s - Duration: %s"
-            self._logger.log(level, line, self.name, describe(error), duration(self.seconds), extra=_FOR_FILE)
+            self._logger.log(level, line, self.name, describe_error(error), duration(self.seconds), extra=FOR_FILE)
             return
         level = self._level if self._done else logging.DEBUG
         if self._logger.isEnabledFor(level):
@@ -285,21 +254,19 @@ class span(Stopwatch):
             self._logger.debug("%s - Self time: %s", self.name, duration(self.self_seconds))
 
     def _facts(self) -> list[str]:
+        memory = self.memory if self._wants_memory else None
         facts = [f"{self._label}: {duration(self.seconds)}"]
-        now = _rss_mb() if self._memory else 0.0
-        if self._memory:
-            facts.append(f"Memory: {size(now)}")
+        if memory:
+            facts.append(f"Memory: {size(memory.after_mb)}")
         for key, value in self._notes.items():
             facts.append(f"{key.replace('_', ' ')}: {f'{value:.6g}' if isinstance(value, float) else value}")
-        if self._memory:
-            sign = "-" if now < self._rss_before else "+"
-            change = f"{sign}{size(abs(now - self._rss_before))}"
-            facts.append(f"Memory before: {size(self._rss_before)} ({change})")
+        if memory:
+            more = memory.after_mb - memory.before_mb
+            change = f"{'-' if more < 0 else '+'}{size(abs(more))}"
+            facts.append(f"Memory before: {size(memory.before_mb)} ({change}), Peak: {size(memory.peak_mb)}")
+        if memory and memory.cuda_peak_mb is not None:
+            facts.append(f"CUDA peak: {size(memory.cuda_peak_mb)}")
         return facts
-
-
-def _rss_mb() -> float:
-    return float(_psutil().Process().memory_info().rss) / MB
 
 
 # --- timed functions ---------------------------------------------------------------------------------------
@@ -321,48 +288,110 @@ def timed(
             on the Input line.
         stage: see ``span``.
 
-    An exception's stack is written once, by the innermost timed function that it leaves. A generator or
-    coroutine function is refused: its call only makes the generator, and that is what would be timed.
+    An exception's stack is written once, by the innermost timed function that it leaves. Of a generator the time is
+    counted that it works, not what its caller does between the items. A coroutine function is refused: its call
+    only makes the coroutine, and that is what would be timed.
     """
     if func is None:
         return lambda function: _timed(function, inputs, stage)
     return _timed(func, inputs, stage)
 
 
-_LAZY = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
-
-
 def _timed(func: Callable[P, R], inputs: Sequence[str], stage: str | None) -> Callable[P, R]:
-    if any(is_lazy(func) for is_lazy in _LAZY):
+    if inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func):
         raise TypeError(f"timed() cannot time {func.__qualname__}(), which runs after its call has returned")
-    logger = logging.getLogger(module_name(func.__module__))
-    name = func.__name__ if "<locals>" in func.__qualname__ else func.__qualname__
-    signature = inspect.signature(func)
+    call = _Call(func, inputs, stage)
+    if inspect.isgeneratorfunction(func):
+
+        @functools.wraps(func)
+        def items(*args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
+            return call.iterate(*args, **kwargs)
+
+        return cast("Callable[P, R]", items)
 
     @functools.wraps(func)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        logger.info("%s() - START", name)
-        if logger.isEnabledFor(logging.INFO):
-            with contextlib.suppress(TypeError):  # wrong arguments: the call itself says so
-                bound = signature.bind(*args, **kwargs)
-                bound.apply_defaults()
-                _log_input(logger, bound.arguments, inputs)
-        watch = Stopwatch(name, stage)
-        watch.start()
-        try:
-            result = func(*args, **kwargs)
-        except BaseException as error:
-            watch.stop(error)
-            _log_failure(logger, f"{name}()", error, watch.seconds)
-            raise
-        watch.stop(None)
-        if logger.isEnabledFor(logging.INFO):
-            logger.info("Output: %s %s", type(result).__name__, summary(result))
-            _log_files(logger, "Output file", [result])
-        logger.info("%s() - END - Total execution time: %.3fs", name, watch.seconds)
-        return result
+        return cast("R", call.run(*args, **kwargs))
 
     return wrapper
+
+
+class _Call:
+    """Runs one timed function and says so."""
+
+    def __init__(self, func: Callable[..., Any], inputs: Sequence[str], stage: str | None) -> None:
+        self._func, self._inputs, self._stage = func, inputs, stage
+        self._logger = logging.getLogger(module_name(func.__module__))
+        self._name = func.__name__ if "<locals>" in func.__qualname__ else func.__qualname__
+        self._signature = inspect.signature(func)
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        self._begin(args, kwargs)
+        watch = self._started()
+        try:
+            result = self._func(*args, **kwargs)
+        except BaseException as error:
+            self._fail(watch, error)
+            raise
+        watch.stop()
+        kind, shown = type(result).__name__, summary(result)
+        self._tell_output(shown if shown.startswith((kind, f"<{kind}")) else f"{kind} {shown}", [result])
+        self._end(watch.seconds)
+        return result
+
+    def iterate(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """The items of a generator; the clock runs while it works, and stands still while its caller does."""
+        items, count, active_s, first_s = self._func(*args, **kwargs), 0, 0.0, 0.0
+        self._begin(args, kwargs)
+        began = time.perf_counter()
+        try:
+            while True:
+                watch = self._started()
+                try:
+                    item = next(items, _NO_MORE)
+                except BaseException as error:
+                    self._fail(watch, error, active_s)
+                    raise
+                watch.stop()
+                active_s += watch.seconds
+                if item is _NO_MORE:
+                    break
+                first_s, count = first_s or active_s, count + 1
+                yield item
+        finally:
+            items.close()
+        elapsed_s = time.perf_counter() - began
+        facts = f"items: {count}, first after: {duration(first_s)}, with its caller: {duration(elapsed_s)}"
+        self._tell_output(f"generator, {facts}", [])
+        self._end(active_s)
+
+    def _started(self) -> Stopwatch:
+        watch = Stopwatch(self._name, self._stage)
+        watch.start()
+        return watch
+
+    def _fail(self, watch: Stopwatch, error: BaseException, before_s: float = 0.0) -> None:
+        watch.stop(error)
+        log_failure(self._logger, f"{self._name}()", error, before_s + watch.seconds)
+
+    def _begin(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        self._logger.info("%s() - START", self._name)
+        if self._logger.isEnabledFor(logging.INFO):
+            with contextlib.suppress(TypeError):  # wrong arguments: the call itself says so
+                bound = self._signature.bind(*args, **kwargs)
+                bound.apply_defaults()
+                _log_input(self._logger, bound.arguments, self._inputs)
+
+    def _tell_output(self, what: str, files: Sequence[object]) -> None:
+        if self._logger.isEnabledFor(logging.INFO):
+            self._logger.info("Output: %s", what)
+            _log_files(self._logger, "Output file", files)
+
+    def _end(self, seconds: float) -> None:
+        self._logger.info("%s() - END - Total execution time: %.3fs", self._name, seconds)
+
+
+_NO_MORE = object()
 
 
 def _log_input(logger: logging.Logger, arguments: Mapping[str, object], inputs: Sequence[str]) -> None:
@@ -385,187 +414,77 @@ def _log_files(logger: logging.Logger, title: str, values: Sequence[object]) -> 
                     logger.info("%s: %s, Size: %s", title, value, size(os.path.getsize(value) / MB))
 
 
-def _log_failure(logger: logging.Logger, what: str, error: BaseException, seconds: float) -> None:
-    """One line; with the stack if this is the first to log it, and if it is an error at all."""
-    if not isinstance(error, Exception):  # Ctrl-C, SystemExit: somebody's wish
-        line = "%s - INTERRUPTED - %s - Total execution time: %.3fs"
-        logger.warning(line, what, type(error).__name__, seconds, extra=_FOR_FILE)
-        return
-    stack = None if getattr(error, "_stack_is_logged", False) else error
-    with contextlib.suppress(AttributeError):
-        error._stack_is_logged = True  # type: ignore[attr-defined]
-    line = "%s - FAILED - %s - Total execution time: %.3fs"
-    logger.error(line, what, describe(error), seconds, exc_info=stack, extra=_FOR_FILE)
-
-
-# --- a run -------------------------------------------------------------------------------------------------
-
-
-class run:
-    """Frames a script: its start, the system, its end in the log, one record in ``runs.jsonl``.
-
-    Args:
-        script: name without ``.py``; also the logger's.
-        argv: the arguments, by default those of the process.
-        log_dir: what ``setup_logging`` returned; None keeps no record.
-        private_flags: the value of these is logged by its length.
-        since_process_start: measure from there. False where ``main`` is called by another program (a test).
-
-    Attributes:
-        run_id: the name of the run.
-        exit_code: set it before the block ends. An exception that leaves the block sets it itself (its own
-            ``exit_code``, else 1; 130 for Ctrl-C) and goes on its way.
-        clock: the run's ``StageClock``.
-    """
-
-    def __init__(
-        self,
-        script: str,
-        argv: Sequence[str] | None = None,
-        *,
-        log_dir: Path | None = None,
-        private_flags: Sequence[str] = ("--text", "--consent"),
-        since_process_start: bool = True,
-    ) -> None:
-        self.script, self.run_id, self.exit_code = script, run_history.new_run_id(), 0
-        self.clock = StageClock(since_process_start=since_process_start)
-        self._argv = mask_argv(sys.argv[1:] if argv is None else argv, private_flags)
-        self._log_dir, self._logger = log_dir, logging.getLogger(script)
-        started = dt.datetime.now().astimezone().isoformat("T", "milliseconds")
-        self._about = {"schema": 1, "run_id": self.run_id, "script": script, "started": started}
-        self._marker: Path | None = None
-        self._error_type: str | None = None
-        self._details: dict[str, object] = {}
-
-    def record(self, **details: object) -> None:
-        """Put more into the run's record: sizes, settings, results; no text, no names of people."""
-        self._details.update(details)
-
-    def fail(self, error: BaseException) -> int:
-        """Log an exception that the script caught at its border; set and return the exit code."""
-        self._error_type, self.exit_code = type(error).__name__, _exit_code(error)
-        if self.exit_code:
-            _log_failure(self._logger, self.script, error, self.clock.total())
-        return self.exit_code
-
-    def __enter__(self) -> Self:
-        self.clock.__enter__()
-        arguments = shlex.join(self._argv) or "none"
-        self._logger.info("%s started - Run: %s, Arguments: %s", self.script, self.run_id, arguments)
-        self._logger.info("System: %s", _system())
-        log_torch_info(self._logger)
-        self._keep(self._begin_record)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is not None:
-            self.fail(error)
-        self.clock.__exit__()
-        stages = ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in self.clock.seconds().items())
-        self._logger.info("Stages: %s, Memory peak: %s", stages or "none", size(_peak_rss_mb()))
-        line = "%s finished - exit code %d - Total execution time: %.3fs"
-        self._logger.info(line, self.script, self.exit_code, self.clock.total())
-        self._keep(self._end_record)
-
-    def _keep(self, write: Callable[[Path], None]) -> None:
-        """A history that cannot be written costs one warning, not the run."""
-        if self._log_dir:
-            try:
-                write(self._log_dir)
-            except OSError as error:
-                reason = error.strerror or error
-                self._logger.warning("No record of this run is kept in %s: %s", self._log_dir, reason)
-                self._log_dir = None
-
-    def _begin_record(self, log_dir: Path) -> None:
-        for run_id in run_history.collect_killed(log_dir, _is_alive):
-            self._logger.info("Run %s was killed: it never reached its end", run_id)
-        created = float(_psutil().Process().create_time())
-        self._marker = run_history.mark_running(log_dir, self._about, created)
-
-    def _end_record(self, log_dir: Path) -> None:
-        error = {"type": self._error_type, "stage": self.clock.failed_stage} if self._error_type else None
-        status = "ok" if self.exit_code == 0 else "interrupted" if self.exit_code in (130, 143) else "error"
-        timings = {**self.clock.seconds(), "total": self.clock.total()}
-        run_history.append_run(
-            log_dir,
-            {
-                **self._about,
-                "status": status,
-                "exit_code": self.exit_code,
-                "error": error,
-                "timings_s": {stage: round(seconds, 3) for stage, seconds in timings.items()},
-                "memory_mb": {"peak_rss": round(_peak_rss_mb(), 1)},
-                **self._details,
-            },
-        )
-        if self._marker:
-            self._marker.unlink(missing_ok=True)
-
-
-def log_torch_info(logger: logging.Logger | None = None) -> None:
-    """One line on PyTorch and the GPU, once torch is imported; before that, nothing."""
-    torch = sys.modules.get("torch")
-    if torch is None or not hasattr(torch, "get_num_threads"):  # absent, or still being imported
-        return
-    cuda = torch.cuda.is_available()
-    gpu = torch.cuda.get_device_name() if cuda else "none"
-    line = "PyTorch: %s, CUDA available: %s, GPU: %s, Threads: %d"
-    (logger or _logger).info(line, torch.__version__, cuda, gpu, torch.get_num_threads())
-
-
-def _system() -> str:
-    import platform
-
-    ram = size(_psutil().virtual_memory().total / MB)
-    system = f"{platform.system()} {platform.release()} {platform.machine()}"
-    return f"Python {platform.python_version()}, {system}, CPUs: {os.cpu_count()}, RAM: {ram}"
-
-
-def _exit_code(error: BaseException) -> int:
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else int(error.code is not None)
-    return 130 if isinstance(error, KeyboardInterrupt) else int(getattr(error, "exit_code", 1))
-
-
-def _is_alive(pid: int, created: float) -> bool:
-    psutil = _psutil()
-    try:
-        process = psutil.Process(pid)
-        return bool(abs(process.create_time() - created) < 2 and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.Error:  # somebody else's process
-        return True
-
-
 # --- the report --------------------------------------------------------------------------------------------
+
+EXIT_REGRESSION = 4
+EXAMPLES = """\
+  python logger_config.py                       # what ran, how long, what failed, what got slower
+  python logger_config.py --run last            # one run: what it did, what it cost, why it was slow
+  python logger_config.py --since 7d --html report.html"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Report over the runs of a log folder on stdout; returns the exit status."""
-    parser = argparse.ArgumentParser(description="Report over past runs: how many, how long, what failed.")
-    parser.add_argument("--log-dir", metavar="DIR", help="folder of the logs (default: the scripts' own)")
-    parser.add_argument("--since", metavar="PERIOD", type=_period, help="runs of that time only: 12h, 7d, 2w")
-    parser.add_argument("--json", action="store_true", help="the report as one JSON object")
-    options = parser.parse_args(argv)
+    """Report over the runs of a log folder on stdout; returns the exit status: 4 where something got slower."""
+    from voicekit import run_records, run_report, run_text
+
+    options = _parser().parse_args(argv)
+    log_dir = _log_folder(options.log_dir)
     try:
-        runs = run_history.read_runs(_log_folder(options.log_dir))
-    except OSError as error:
-        print(f"error: cannot read the history: {error}", file=sys.stderr)
+        runs = run_history.read_runs(log_dir)
+        if options.run:
+            return _tell_run(options.run, runs, as_json=options.json)
+        report = run_report.report(runs, since_s=options.since, script=options.script)
+        report["disk"] = run_records.disk_used(log_dir)
+        if options.html:
+            _write_page(Path(options.html), report, runs, overwrite=options.force)
+        else:
+            print(run_history.to_json(report) if options.json else run_text.as_text(report))
+    except (OSError, ValueError, VoiceError) as error:
+        print(f"Error: {error} {getattr(error, 'hint', '')}".rstrip(), file=sys.stderr)
         return 1
-    if options.since is not None:
-        runs = run_history.since(runs, time.time() - options.since)
-    report = run_history.summarise(runs)
-    print(run_history.to_json({"schema": 1, **report}) if options.json else run_history.as_table(report))
+    return EXIT_REGRESSION if run_report.has_regression(report) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        usage=f"%(prog)s [options]\n\nexamples:\n{EXAMPLES}\n\nReport over past runs of both scripts.",
+        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+    )  # fmt: skip
+    parser.add_argument("--log-dir", metavar="DIR", help="folder of the logs (default: the scripts' own)")
+    parser.add_argument("--since", metavar="PERIOD", type=_period, help="runs of that time only: 90m, 12h, 7d, 2w")
+    parser.add_argument("--script", metavar="NAME", help="runs of that script only")
+    parser.add_argument("--run", metavar="ID", help="one run, by its id or the start of it, or: last")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--json", action="store_true", help="as one JSON object")
+    what.add_argument("--html", metavar="FILE", help="as one page with plots")
+    parser.add_argument("--force", action="store_true", help="overwrite an existing page")
+    return parser
+
+
+def _tell_run(wanted: str, runs: Sequence[dict[str, Any]], *, as_json: bool) -> int:
+    from voicekit import run_reasons, run_records
+
+    found = run_records.find_run(runs, wanted)
+    earlier = runs[: runs.index(found)]
+    if as_json:
+        print(run_history.to_json({**found, "explained": run_reasons.explain(found, earlier)}))
+    else:
+        print(run_reasons.describe_run(found, earlier))
     return 0
 
 
+def _write_page(target: Path, report: dict[str, Any], runs: Sequence[dict[str, Any]], *, overwrite: bool) -> None:
+    from voicekit import publishing, run_page
+
+    publishing.write_whole(target, run_page.as_page(report, runs).encode(), overwrite=overwrite)
+    print(target)
+
+
 def _period(text: str) -> float:
+    from voicekit import run_records
+
     try:
-        return run_history.seconds_in(text)
+        return run_records.seconds_in(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

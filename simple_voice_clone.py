@@ -21,7 +21,18 @@ from pathlib import Path
 from typing import Any
 
 from logger_config import log_torch_info, span, stage_clock, timed
-from voicekit import checkpoint, joining, loading, quality, rehearsal, restoration, tts_model, verdict
+from voicekit import (
+    checkpoint,
+    joining,
+    loading,
+    machine,
+    private_text,
+    quality,
+    rehearsal,
+    restoration,
+    tts_model,
+    verdict,
+)
 from voicekit import text as text_stage
 from voicekit.assessment import FAIR_SCORE, assess
 from voicekit.audio import (
@@ -38,6 +49,7 @@ from voicekit.audio import (
     wav_bytes,
     write_audio,
 )
+from voicekit.audio_state import changes, state
 from voicekit.cloning import Cloned, CloneSettings, Listener, spoken_segments
 from voicekit.command_line import (
     Messages,
@@ -52,7 +64,9 @@ from voicekit.command_line import (
     whole_number,
 )
 from voicekit.errors import AudioError, OutputError, TextError
+from voicekit.log_values import size
 from voicekit.measurement import HEARD_S, measure_cheaply
+from voicekit.memory import MB
 
 SCRIPT = "simple_voice_clone"
 logger = logging.getLogger(SCRIPT)
@@ -85,28 +99,30 @@ def preprocess_audio_for_best_quality(speaker_audio: str | Path, output_path: st
               label="Total time", memory=True, logger=logger):
         with _step("Read the recording") as step:
             recording = read_recording(speaker_audio)
-            step.note(audio=f"{recording.duration_s:.2f}s", channels=len(recording.samples))
+            step.note(**state(recording))
         with _step("Converted to mono") as step:
             audio = to_mono(recording)
-            step.note(channels=f"{len(recording.samples)} -> 1")
+            step.note(**changes(recording, audio))
         _refuse_silence(audio, speaker_audio)
         with _step("Sample rate optimization") as step:
-            step.note(rate=f"{audio.sample_rate} -> {SAMPLE_RATE_HZ} Hz")
-            audio = resample(audio, SAMPLE_RATE_HZ)
+            resampled = resample(audio, SAMPLE_RATE_HZ)
+            step.note(**changes(audio, resampled))
         with _step("Silence trimming") as step:
-            before_s, audio = audio.duration_s, restoration.trim_silence(audio)
-            step.note(length=f"{before_s:.2f}s -> {audio.duration_s:.2f}s")
+            trimmed = restoration.trim_silence(resampled)
+            step.note(**changes(resampled, trimmed))
         with _step("Compression") as step:
-            evened = restoration.even_level(audio)
-            step.note(applied="no, the level is even" if evened is audio else "yes")
+            evened = restoration.even_level(trimmed)
+            applied = "no, the level is even" if evened is trimmed else "yes"
+            step.note(applied=applied, **changes(trimmed, evened))
         with _step("Normalization") as step:
-            before_lufs = quality.loudness_lufs(evened)
             audio = restoration.normalise_loudness(
                 evened, target_lufs=TARGET_LUFS, max_true_peak_dbtp=MAX_TRUE_PEAK_DBTP
             )
-            step.note(loudness=f"{_lufs(before_lufs)} -> {_lufs(quality.loudness_lufs(audio))}")
-        with _step("Wrote the sample"):
+            loudness = [_lufs(quality.loudness_lufs(each)) for each in (evened, audio)]
+            step.note(loudness=" -> ".join(loudness), **changes(evened, audio))
+        with _step("Wrote the sample") as step:
             write_audio(audio, target)
+            step.note(**state(audio), file=size(target.stat().st_size / MB))
     return str(target)
 
 
@@ -156,18 +172,24 @@ def clone_voice_simple(
     """
     language = text_stage.normalise_language(language)
     spoken_text = text_stage.clean(text)
+    for private in (text, spoken_text):
+        private_text.register(private)
     samples = _sample_paths(speaker_audio)
     output = _checked_output(output_file, settings.overwrite, samples)
+    if shortage := machine.low_disk(Path(output).parent):
+        listener.warn(shortage)
     text_stage.segments(spoken_text, language, count_tokens=len)  # refuses now what no segment can hold
     if settings.model not in (*rehearsal.NAMES, checkpoint.RELEASED):
         checkpoint.from_folder(Path(settings.model))
 
     with tempfile.TemporaryDirectory(prefix="voice-cloning-") as scratch:
-        with span("Preprocess", stage="preprocess"):
+        with span("Preprocess", stage="preprocess") as step:
             heard = [_hear(path, preprocess, Path(scratch) / f"sample_{i}.wav", listener)
                      for i, path in enumerate(samples, 1)]
-    with span("Find the model", stage="load_model"):
+            step.count(sample_s=sum(audio.duration_s for audio in heard))
+    with span("Find the model", done="Model found", stage="load_model") as step:
         weights = _find_checkpoint(settings, listener)
+        step.note(model=weights.name, file=size(weights.weights.stat().st_size / MB))
         loading.read_ahead(weights.weights)
     with span("Import", done="Packages imported", stage="import", memory=True):
         tts_model.import_packages(settings.threads)
@@ -176,14 +198,17 @@ def clone_voice_simple(
     wanted = _speech_settings(tts, language, settings)
     with span("Condition", done="Voice conditioned", stage="condition_voice") as step:
         voice = tts.condition(heard, tts.voice_settings())
-        step.note(heard=f"{voice.heard_s:.2f}s", samples=len(heard))
+        step.note(samples=len(heard))
+        step.count(heard_s=voice.heard_s)
     with span("Split", done="Text split", stage="preprocess") as step:
         segments = text_stage.segments(spoken_text, language, lambda piece: tts.count_tokens(piece, language))
-        step.note(text_length=len(spoken_text), segments=len(segments))
+        step.count(text_length=len(spoken_text), segments=len(segments))
     speech = _speak(tts, segments, voice, language, wanted, listener)
-    with span("Write", stage="write"):
+    with span("Write", done="Audio written", stage="write") as step:
         audio, placed = joining.join([part.audio for part in speech], [segment.gap_s for segment in segments])
         _write(audio, output, settings.overwrite)
+        step.note(**state(audio))
+        step.count(audio_s=audio.duration_s)
     listener.done(
         Cloned(output, audio.duration_s, audio.sample_rate, language, tts.device.name, tts.precision, wanted.seed,
                weights.name, spoken_segments(speech, placed))
@@ -252,13 +277,19 @@ def _find_checkpoint(settings: CloneSettings, listener: Listener) -> checkpoint.
 
 
 def _load_model(weights: checkpoint.Checkpoint, settings: CloneSettings, listener: Listener) -> tts_model.TTSModel:
+    # The float32 weights are mapped, so that the kernel can drop them; conditioning and decoding need 0.8 GB more.
+    if shortage := machine.low_memory(weights.weights.stat().st_size / MB + 800):
+        listener.warn(shortage)
     with span("Model loading", started="Model loading started", done="Model loaded", stage="load_model",
               memory=True, logger=logger) as step:
         tts = tts_model.TTSModel.load(weights, settings.device, settings.precision)
         on_gpu = "CUDA available" if tts.device.name.startswith("cuda") else f"none used ({tts.device.reason})"
-        step.note(GPU=on_gpu, device=tts.device.name, precision=tts.precision,
-                  parameters=f"{tts.parameter_bytes / 2**20:.0f} MB")
+        step.note(GPU=on_gpu, device=tts.device.name, precision=tts.precision)
+        step.count(model_mb=tts.parameter_bytes / MB)
     listener.note(f"Model: {weights.name} on {tts.device.name} ({tts.device.reason}), {tts.precision}")
+    if tts.device.name == "cpu" and machine.has_nvidia_gpu():
+        listener.warn("The model runs on the CPU although this machine has an NVIDIA GPU, which is many times faster:"
+                      " use --device cuda, with a torch that is built for it.")
     return tts
 
 

@@ -6,6 +6,7 @@ a test starts) has them under one temporary folder.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+import logger_config
 from tests.voices import talking
+from voicekit import private_text
 from voicekit.audio import write_audio
 
 _FOLDERS = ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "HF_HOME", "VOICE_CLONING_LOG_DIR")
@@ -30,6 +33,31 @@ os.environ.pop("COQUI_TOS_AGREED", None)
 def _session_folder() -> Iterator[None]:
     yield
     _SESSION.cleanup()
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Put the process's logging back as a test found it; what a test registered as private is forgotten."""
+    root = logging.getLogger()
+    level, levels = root.level, {name: logging.getLogger(name).level for name in logger_config.LOGGER_LEVELS}
+    yield
+    for handler in [each for each in root.handlers if hasattr(each, logger_config._OURS)]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)
+    for name, was in levels.items():
+        logging.getLogger(name).setLevel(was)
+    logging.captureWarnings(False)
+    private_text.forget()
+
+
+@pytest.fixture
+def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A log folder in use at DEBUG; the console shows warnings."""
+    for variable in ("VOICE_CLONING_LOG_DIR", "VOICE_CLONING_LOG_LEVEL", "VOICE_CLONING_CONSOLE_LEVEL"):
+        monkeypatch.delenv(variable, raising=False)
+    assert logger_config.setup_logging(tmp_path / "logs", file_level=logging.DEBUG) == tmp_path / "logs"
+    return tmp_path / "logs"
 
 
 @pytest.fixture(scope="session")

@@ -1,92 +1,33 @@
-"""Logging, timing and memory: the lines of the log are a contract, and the log never harms the program."""
+"""Setup, timed functions and spans: the lines of the log are a contract, and the log never harms the program."""
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import datetime as dt
-import errno
 import io
 import json
 import logging
-import mmap
-import os
 import re
-import stat
 import subprocess
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import logger_config
-from logger_config import (
-    LOGGER_LEVELS,
-    StageClock,
-    memory_snapshot,
-    run,
-    setup_logging,
-    span,
-    stage_clock,
-    timed,
-)
-from voicekit import log_files, run_history
-from voicekit import stage_clock as stage_clock_module
-from voicekit.log_files import DatedFileHandler
-from voicekit.log_values import listing, mask_argv, summary
+from logger_config import setup_logging, span, timed
+from tests.reading_logs import HEAD, messages, text_of
+from voicekit import run_history
 
 ROOT = Path(logger_config.__file__).resolve().parent
-HEAD = re.compile(
-    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - (DEBUG|INFO|WARNING|ERROR|CRITICAL) - [A-Za-z0-9_.]+ - \S.*"
-)
-ONE_DAY = 86400.0
 
 
 @pytest.fixture(autouse=True)
-def as_found(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Put the process's logging back as it was."""
-    monkeypatch.delenv("VOICE_CLONING_LOG_DIR", raising=False)
-    monkeypatch.delenv("VOICE_CLONING_LOG_LEVEL", raising=False)
-    root = logging.getLogger()
-    level, levels = root.level, {name: logging.getLogger(name).level for name in LOGGER_LEVELS}
-    yield
-    for handler in [each for each in root.handlers if hasattr(each, logger_config._OURS)]:
-        root.removeHandler(handler)
-        handler.close()
-    root.setLevel(level)
-    for name, was in levels.items():
-        logging.getLogger(name).setLevel(was)
-    logging.captureWarnings(False)
-
-
-@pytest.fixture
-def logs(tmp_path: Path) -> Path:
-    """A log folder in use at DEBUG; the console shows warnings."""
-    assert setup_logging(tmp_path / "logs", file_level=logging.DEBUG) == tmp_path / "logs"
-    return tmp_path / "logs"
-
-
-def text_of(folder: Path) -> str:
-    return (folder / "voice_cloning.log").read_text(encoding="utf-8")
-
-
-def messages(folder: Path) -> list[str]:
-    """The messages of the file's events, every line checked against the format."""
-    found = []
-    for line in text_of(folder).split("\n")[:-1]:
-        if not line.startswith("    "):
-            assert HEAD.fullmatch(line), line
-            found.append(line.split(" - ", 3)[3])
-    return found
-
-
-def record(message: str, name: str = "test") -> logging.LogRecord:
-    return logging.LogRecord(name, logging.INFO, __file__, 1, message, (), None)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("VOICE_CLONING_LOG_DIR", "VOICE_CLONING_LOG_LEVEL", "VOICE_CLONING_CONSOLE_LEVEL"):
+        monkeypatch.delenv(variable, raising=False)
 
 
 # --- setup ---------------------------------------------------------------------------------------------
@@ -232,288 +173,6 @@ def test_importing_it_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-# --- lines ---------------------------------------------------------------------------------------------
-
-
-def test_control_characters_cannot_forge_a_line_or_turn_it(logs: Path) -> None:
-    forged = "2026-01-15 10:30:45,123 - ERROR - a - forged"
-    logging.getLogger("a").info("hi\n%s\r%s\x1b[2J\x85\u2028\u2029\u202e\u2066\x7f\t.", forged, forged)
-    (line,) = text_of(logs).splitlines()
-    assert line.endswith(f"hi\\n{forged}\\r{forged}\\x1b[2J\\x85\\u2028\\u2029\\u202e\\u2066\\x7f\\t.")
-
-
-def test_an_exceptions_text_cannot_forge_a_line_either(logs: Path) -> None:
-    try:
-        raise ValueError("bad\n2026-01-15 10:30:45,123 - INFO - a - all fine\x1b[0m")
-    except ValueError:
-        logging.getLogger("a").exception("failed", stack_info=True)
-    lines = text_of(logs).split("\n")[:-1]
-    assert HEAD.fullmatch(lines[0])
-    assert lines[1] == "    Traceback (most recent call last):"
-    assert "    2026-01-15 10:30:45,123 - INFO - a - all fine\\x1b[0m" in lines
-    assert "    Stack (most recent call last):" in lines
-    assert all(line.startswith("    ") for line in lines[1:])
-
-
-def test_arguments_that_do_not_fit_cost_the_arguments_only() -> None:
-    wrong = logging.LogRecord("a", logging.INFO, __file__, 1, "%d %d", ("one",), None)
-    line = log_files.EventFormatter().format(wrong)  # pytest's own handler would raise
-    assert HEAD.fullmatch(line) and "%d %d" in line and "one" not in line
-
-
-def test_odd_names_and_empty_messages_keep_the_format(logs: Path) -> None:
-    logging.getLogger("my-app/π x").info("")
-    logging.getLogger("__main__").info("  \n ")
-    logging.getLogger("a").info("lone surrogate \udce9")
-    found = messages(logs)
-    assert found[0] == found[1] == "(no message)"
-    assert found[2] == "lone surrogate \\udce9"
-    assert " - my_app___x - " in text_of(logs) and "__main__" not in text_of(logs)
-
-
-def test_the_script_that_runs_is_named_by_its_file(tmp_path: Path) -> None:
-    script = tmp_path / "my_script.py"
-    script.write_text(
-        "import sys, logger_config as c\n"
-        "c.setup_logging(sys.argv[1])\n"
-        "@c.timed\n"
-        "def work(): pass\n"
-        "work()\n"
-        "with c.span('x', done='Saved'): pass\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, str(script), str(tmp_path)], env=environment, check=True)
-    names = {line.split(" - ")[2] for line in text_of(tmp_path).splitlines()}
-    assert names == {"my_script"}
-
-
-def test_home_is_written_as_a_tilde_in_message_and_traceback(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home = tmp_path / "home" / "ann"
-    home.mkdir(parents=True)
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("USERPROFILE", str(home))
-    setup_logging(tmp_path / "logs")
-    try:
-        raise OSError(f"no {home}/voice.wav")
-    except OSError:
-        logging.getLogger("a").exception("%s/a.wav\n%s, %s-marie/b, %s.", home, home, home, home)
-    shown = text_of(tmp_path / "logs")
-    assert messages(tmp_path / "logs") == [f"~/a.wav\\n~, {home}-marie/b, ~."]
-    assert "OSError: no ~/voice.wav" in shown
-    monkeypatch.setenv("HOME", "/")  # as in many containers
-    monkeypatch.setenv("USERPROFILE", "/")
-    assert log_files.shorten_home("/etc/x") == "/etc/x"
-
-
-# --- the file ------------------------------------------------------------------------------------------
-
-
-class Clock:
-    """A clock that stands until it is told to go on; starts at noon of 2026-01-15, local time."""
-
-    def __init__(self) -> None:
-        self.now = dt.datetime(2026, 1, 15, 12).timestamp()
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-
-
-def test_the_log_is_private(tmp_path: Path) -> None:
-    setup_logging(tmp_path / "logs")
-    if os.name == "posix":
-        assert stat.S_IMODE((tmp_path / "logs" / "voice_cloning.log").stat().st_mode) == 0o600
-        assert stat.S_IMODE((tmp_path / "logs").stat().st_mode) == 0o700
-
-
-def test_a_full_file_gets_the_name_of_its_day_and_a_second_one_a_number(tmp_path: Path) -> None:
-    handler = DatedFileHandler(tmp_path, max_bytes=300, clock=Clock())
-    for i in range(12):
-        handler.handle(record(f"record {i} " + "x" * 100))
-    handler.close()
-    found = names(tmp_path)
-    assert found[0] == "voice_cloning.log"
-    assert "voice_cloning_2026-01-15.log" in found and "voice_cloning_2026-01-15.2.log" in found
-    order = ["voice_cloning_2026-01-15.log"]
-    order += [f"voice_cloning_2026-01-15.{number}.log" for number in range(2, len(found))]
-    assert sorted([*order, "voice_cloning.log"]) == found
-    text = "".join((tmp_path / name).read_text() for name in [*order, "voice_cloning.log"])
-    assert re.findall(r"record (\d+)", text) == [str(i) for i in range(12)]
-    assert all((tmp_path / name).stat().st_size <= 300 for name in found)
-
-
-def test_an_existing_name_is_never_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "voice_cloning_2026-01-15.log").write_text("older\n")
-    (tmp_path / "voice_cloning_2026-01-15.7.log").write_text("old\n")
-    handler = DatedFileHandler(tmp_path, max_bytes=1, clock=Clock())
-    handler.handle(record("one"))
-    handler.handle(record("two"))
-    handler.close()
-    assert (tmp_path / "voice_cloning_2026-01-15.log").read_text() == "older\n"
-    assert (tmp_path / "voice_cloning_2026-01-15.7.log").read_text() == "old\n"
-    assert "one" in (tmp_path / "voice_cloning_2026-01-15.8.log").read_text()
-
-
-def test_two_handlers_cross_midnight_together(tmp_path: Path) -> None:
-    clock = Clock()
-    first, second = DatedFileHandler(tmp_path, clock=clock), DatedFileHandler(tmp_path, clock=clock)
-    first.handle(record("first on the 15th"))
-    second.handle(record("second on the 15th"))
-    clock.now += ONE_DAY
-    first.handle(record("first on the 16th"))
-    second.handle(record("second on the 16th"))
-    clock.now += 3 * ONE_DAY
-    second.handle(record("second on the 19th"))
-    first.handle(record("first on the 19th"))
-    for handler in (first, second):
-        handler.close()
-    contents = {
-        name: re.findall(r"(?:first|second) on the \d+th", (tmp_path / name).read_text())
-        for name in names(tmp_path)
-    }
-    assert contents == {
-        "voice_cloning_2026-01-15.log": ["first on the 15th", "second on the 15th"],
-        "voice_cloning_2026-01-16.log": ["first on the 16th", "second on the 16th"],
-        "voice_cloning.log": ["second on the 19th", "first on the 19th"],
-    }
-
-
-def test_a_peer_that_rotates_while_we_wait_saves_us_the_rotation(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = (DatedFileHandler(tmp_path, max_bytes=150) for _ in "ab")
-    first.handle(record("one" + "x" * 80))
-    locked = DatedFileHandler._locked
-
-    def peer_first(self: DatedFileHandler, wait_s: float) -> contextlib.AbstractContextManager[bool]:
-        monkeypatch.setattr(DatedFileHandler, "_locked", locked)
-        second.handle(record("two"))
-        return locked(self, wait_s)
-
-    monkeypatch.setattr(DatedFileHandler, "_locked", peer_first)
-    first.handle(record("three"))
-    first.close()
-    second.close()
-    assert len(names(tmp_path)) == 2
-    assert re.findall("two|three", text_of(tmp_path)) == ["two", "three"]
-
-
-def test_two_processes_that_rotate_by_size_lose_nothing(tmp_path: Path) -> None:
-    code = (
-        "import logging, sys; from voicekit.log_files import DatedFileHandler\n"
-        "h = DatedFileHandler(sys.argv[1], max_bytes=4000, keep_files=1)\n"
-        "for i in range(400):\n"
-        "    h.handle(logging.LogRecord('w', 20, '', 1, f'<{sys.argv[2]}-{i}>' + 'x' * 60, (), None))\n"
-        "assert h.dropped == 0"
-    )
-    workers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), n], cwd=ROOT) for n in "abc"]
-    assert [worker.wait() for worker in workers] == [0, 0, 0]
-    lines = "".join((tmp_path / name).read_text() for name in names(tmp_path)).splitlines()
-    assert all(HEAD.fullmatch(line) for line in lines)
-    assert sorted(re.findall(r"<(\w-\d+)>", "\n".join(lines))) == sorted(
-        f"{w}-{i}" for w in "abc" for i in range(400)
-    )
-    assert len(names(tmp_path)) > 10
-
-
-def test_retention_removes_old_and_surplus_logs_of_ours_alone(tmp_path: Path) -> None:
-    clock = Clock()
-
-    def make(name: str, days_ago: float) -> None:
-        (tmp_path / name).write_text("x\n")
-        os.utime(tmp_path / name, (clock.now - days_ago * ONE_DAY,) * 2)
-
-    foreign = [
-        "voice_cloning_2020-01-01.log.gz",
-        "voice_cloning_2020-1-1.log",
-        "runs.jsonl",
-        "other_2020-01-01.log",
-    ]
-    foreign += [
-        "voice_cloning_2020-01-01.0.log",
-        "my_voice_cloning_2020-01-01.log",
-        "voice_cloning_2020-01-01.txt",
-    ]
-    for name in foreign:
-        make(name, 2000)
-    make("voice_cloning_2025-12-01.log", 45)  # too old
-    make("voice_cloning_2025-11-01.log", 0.5)  # its name is old, but somebody wrote to it lately
-    make("voice_cloning_2026-01-10.log", 5)  # in time, but one too many
-    make("voice_cloning_2026-01-11.log", 4)
-    make("voice_cloning_2026-01-12.log", 3)
-    (tmp_path / "voice_cloning_2019-01-01.log").mkdir()
-    handler = DatedFileHandler(tmp_path, max_bytes=1, keep_days=30, keep_files=3, clock=clock)
-    for _ in range(3):
-        handler.handle(record("x"))
-    handler.close()
-    ours = ["voice_cloning_2025-11-01.log", "voice_cloning_2026-01-12.log", "voice_cloning_2026-01-15.log"]
-    ours += ["voice_cloning_2026-01-15.2.log", "voice_cloning.log", "voice_cloning_2019-01-01.log"]
-    assert names(tmp_path) == sorted(foreign + ours)
-
-
-def test_a_rotation_that_fails_costs_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    handler = DatedFileHandler(tmp_path, max_bytes=1)
-
-    def refuse(*_: object) -> None:
-        raise PermissionError(errno.EACCES, "no")
-
-    monkeypatch.setattr(os, "rename", refuse)
-    for i in range(3):
-        handler.handle(record(f"record {i}"))
-    handler.close()
-    assert re.findall(r"record \d", text_of(tmp_path)) == ["record 0", "record 1", "record 2"]
-
-
-def test_a_folder_that_vanishes_is_made_again(tmp_path: Path) -> None:
-    handler = DatedFileHandler(tmp_path / "logs")
-    (tmp_path / "logs" / "voice_cloning.log").unlink()
-    (tmp_path / "logs").rmdir()
-    handler.handle(record("after"))
-    handler.close()
-    assert "after" in text_of(tmp_path / "logs")
-
-
-def test_a_full_disk_is_said_once_and_counted_and_never_raised(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    handler = DatedFileHandler(tmp_path)
-    write = os.write
-
-    def full(fd: int, data: bytes) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "write", full)
-    for _ in range(5):
-        handler.handle(record("lost"))
-    monkeypatch.setattr(os, "write", write)
-    first = capsys.readouterr().err
-    assert first.count("\n") == 1 and os.strerror(errno.ENOSPC) in first
-    handler.handle(record("there is room again"))
-    handler.close()
-    handler.close()
-    assert capsys.readouterr().err.splitlines()[0].startswith("5 log records")
-    assert [line.split(" - ", 3)[3] for line in text_of(tmp_path).splitlines()] == ["there is room again"]
-
-
-def test_a_line_cut_by_a_full_disk_does_not_swallow_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    handler = DatedFileHandler(tmp_path)
-    write = os.write
-    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:10]))
-    handler.handle(record("cut"))
-    monkeypatch.setattr(os, "write", write)
-    handler.handle(record("whole"))
-    handler.close()
-    cut, whole = text_of(tmp_path).splitlines()
-    assert len(cut) == 10 and HEAD.fullmatch(whole)
-
-
 # --- timed ---------------------------------------------------------------------------------------------
 
 
@@ -606,82 +265,69 @@ def test_wrong_arguments_are_the_callers_typeerror(logs: Path) -> None:
         one()  # type: ignore[call-arg]
 
 
-def test_a_generator_is_refused_not_timed_wrongly() -> None:
-    def items() -> Iterator[int]:
-        yield 1
+def test_a_generator_is_timed_by_its_work_and_told_of_when_it_is_over(logs: Path) -> None:
+    @timed(inputs=("count",))
+    def items(count: int, closed: list[str]) -> Iterator[int]:
+        try:
+            for number in range(count):
+                time.sleep(0.02)
+                yield number
+        finally:
+            closed.append("yes")
 
-    with pytest.raises(TypeError, match="items"):
-        timed(items)
-
-
-# --- what values are called ----------------------------------------------------------------------------
-
-
-def test_private_values_are_not_shown() -> None:
-    words = "my secret words"
-    assert listing({"text": words, "api_token": "hf_x", "password": "p"}) == (
-        "text_length=15, api_token=***, password=***"
+    waiting = items(3, [])
+    assert messages(logs) == []  # nothing ran yet
+    for _ in waiting:
+        time.sleep(0.05)
+    found = messages(logs)
+    assert found[:3] == ["items() - START", "Input: count=3", "Settings: closed=[]"]
+    told = re.fullmatch(
+        r"Output: generator, items: 3, first after: 0\.(\d{3})s, with its caller: 0\.(\d{3})s", found[-2]
     )
-    for name in (
-        "text",
-        "sentences",
-        "segments",
-        "prompt",
-        "speaker_text",
-        "lexicon",
-        "note",
-        "",
-        "max_text",
-    ):
-        for value in (words, [words], {"secret": words}, (words, words)):
-            assert "secret" not in summary(value, name).replace("secret=", ""), (name, value)
-    assert "secret" not in summary({"secretly": words}, "lexicon")
+    assert told, found[-2]
+    assert 20 <= int(told[1]) < 45 and int(told[2]) >= 200
+    ended = re.fullmatch(r"items\(\) - END - Total execution time: 0\.(\d{3})s", found[-1])
+    assert ended and 60 <= int(ended[1]) < 140
 
 
-def test_paths_arrays_and_settings_are_shown() -> None:
+def test_a_generator_that_is_left_early_or_fails_says_so(logs: Path) -> None:
+    closed: list[str] = []
+
+    @timed
+    def items(fails: bool) -> Iterator[int]:
+        try:
+            yield 1
+            if fails:
+                raise ValueError("in the middle")
+            yield 2
+        finally:
+            closed.append("yes")
+
+    for _ in items(False):
+        break
+    assert closed == ["yes"]
+    with pytest.raises(ValueError, match="middle"):
+        list(items(True))
+    assert "items() - FAILED - ValueError: in the middle - Total execution time: " in text_of(logs)
+    assert text_of(logs).count("Traceback (most recent call last)") == 1
+
+
+def test_a_coroutine_is_refused_not_timed_wrongly() -> None:
+    async def later() -> None: ...
+
+    with pytest.raises(TypeError, match="later"):
+        timed(later)
+
+
+def test_values_come_with_their_types(logs: Path) -> None:
     numpy = pytest.importorskip("numpy")
 
-    @dataclass(frozen=True)
-    class Settings:
-        temperature: float
-        text: str
+    @timed
+    def work(samples: object) -> object:
+        return {"score": 82}
 
-    assert summary("my voice.wav", "speaker_audio") == "my voice.wav"
-    assert summary(["a b.wav", "c.wav"], "speaker_audio") == "[a b.wav, c.wav]"
-    assert summary(Path("book.txt"), "text_file") == "book.txt" == summary("book.txt", "text_file")
-    assert summary(numpy.zeros((2, 480), numpy.float32)) == "float32[2, 480]"
-    assert summary(Settings(0.75, "hello")) == "Settings(temperature=0.75, text_length=5)"
-    assert summary({"score": 82, "issues": ["noisy"]}) == "{score=82, issues=[noisy]}"
-    assert summary(list(range(100))) == "<100 items>"
-    assert summary("en", "language") == "en"
-
-
-def test_an_odd_object_is_named_by_its_type() -> None:
-    class Odd:
-        @property
-        def shape(self) -> int:
-            raise RuntimeError
-
-    assert summary(Odd()) == "<Odd>"
-
-
-def test_private_flags_are_masked_in_every_spelling() -> None:
-    argv = [
-        "--text",
-        "--secret words",
-        "--tex=secret",
-        "--text-file",
-        "book.txt",
-        "--consent",
-        "secret",
-        "-v",
-    ]
-    masked = mask_argv(argv, ("--text", "--consent"))
-    assert "secret" not in " ".join(masked)
-    assert masked == [
-        "--text", "<14 characters>", "--tex=<6 characters>", "--text-file", "book.txt", "--consent",
-        "<6 characters>", "-v",
-    ]  # fmt: skip
+    work(numpy.zeros((2, 480), numpy.float32))
+    assert messages(logs)[1:3] == ["Input: samples=float32[2, 480]", "Output: dict {score=82}"]
 
 
 # --- spans and stages ----------------------------------------------------------------------------------
@@ -706,7 +352,7 @@ def test_the_phrases_of_the_log(logs: Path, ticks: list[float]) -> None:
         loading.note(GPU="CUDA available", batch_size=4, rtf=0.123456789)
     assert loading.seconds == pytest.approx(2.3)
     memory = r"Memory: \d+\.\d [MG]B"
-    before = r"Memory before: \d+\.\d [MG]B \([+-]\d+\.\d [KMG]B\)"
+    before = r"Memory before: \d+\.\d [MG]B \([+-]\d+\.\d [KMG]B\), Peak: \d+\.\d [MG]B"
     patterns = [
         "Audio preprocessing started",
         r"Preprocessing step: Converted to mono - Duration: 0\.125s",
@@ -730,212 +376,6 @@ def test_a_span_without_words_is_for_debug(logs: Path) -> None:
     assert " - DEBUG - " in text_of(logs)
 
 
-def test_a_stage_in_a_stage_is_not_counted_twice(ticks: list[float]) -> None:
-    @timed(stage="preprocess")
-    def preprocess() -> None:
-        ticks[0] += 3
-
-    with StageClock() as clock:
-        with span("clone", stage="generate"):
-            ticks[0] += 1
-            with span("not a stage"):
-                ticks[0] += 10
-                with span("v", stage="vocode"):
-                    ticks[0] += 2
-                    with span("g", stage="generate"):
-                        ticks[0] += 20
-            preprocess()
-        ticks[0] += 4
-    assert clock.seconds() == {"generate": 31, "vocode": 2, "preprocess": 3}
-    assert clock.total() == 40
-
-
-def test_a_clock_in_a_clock_tells_the_outer_one(ticks: list[float]) -> None:
-    with StageClock() as whole:
-        for _ in range(2):
-            with StageClock() as job:
-                assert stage_clock() is job
-                with span("s", stage="write"):
-                    ticks[0] += 1
-            assert job.seconds() == {"write": 1} and job.total() == 1
-        assert stage_clock() is whole
-    assert whole.seconds() == {"write": 2}
-    assert stage_clock() is not whole
-
-
-def test_work_of_other_threads_is_no_time_of_the_main_thread() -> None:
-    def work() -> None:
-        with span("beside", stage="vocode"):
-            pass
-
-    with StageClock() as clock, span("main", stage="generate") as outer:
-        context = contextvars.copy_context()
-        for target in (work, lambda: context.run(work)):
-            thread = threading.Thread(target=target)
-            thread.start()
-            thread.join()
-    assert set(clock.seconds()) == {"generate"}
-    assert outer.self_seconds == outer.seconds
-
-
-def test_the_clock_knows_the_innermost_stage_that_failed() -> None:
-    with StageClock() as clock:
-        for stages in (("write", "vocode"), ("generate", "condition_voice")):
-            with pytest.raises(ValueError, match="x"), span("a", stage=stages[0]), span("b", stage=stages[1]):
-                raise ValueError("x")
-    assert clock.failed_stage == "condition_voice"
-
-
-def test_the_process_is_older_than_this_test() -> None:
-    age = stage_clock_module.process_age_s()
-    psutil = pytest.importorskip("psutil")
-    assert age == pytest.approx(time.time() - psutil.Process().create_time(), abs=2.0)
-    clock = StageClock(since_process_start=True)
-    assert clock.total() >= age and clock.seconds()["import"] >= age
-
-
-# --- memory --------------------------------------------------------------------------------------------
-
-
-def test_a_memory_snapshot_sees_what_is_allocated() -> None:
-    before = memory_snapshot()
-    block = mmap.mmap(-1, 64 * 2**20)  # from the kernel: malloc might reuse pages that are resident already
-    block.write(bytes(64 * 2**20))
-    after = memory_snapshot()
-    assert after.rss_mb - before.rss_mb > 48
-    block.close()
-    later = memory_snapshot()
-    assert (
-        later.rss_mb < after.rss_mb - 48
-    )  # and yet the peak stays, but for what the kernel counts in batches
-    assert later.peak_rss_mb > after.rss_mb - 4 and later.available_mb > 0
-
-
-def test_a_memory_snapshot_never_imports_torch() -> None:
-    code = (
-        "import sys, logger_config as c; m = c.memory_snapshot(); c.log_torch_info()\n"
-        "assert 'torch' not in sys.modules and m.cuda_allocated_mb is None and m.cuda_peak_mb is None"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
-
-
-class FakeTorch:
-    """The few names that are asked of torch."""
-
-    __version__ = "9.9"
-
-    class cuda:
-        is_available = is_initialized = staticmethod(lambda: True)
-        memory_allocated = staticmethod(lambda: 3 * 2**20)
-        max_memory_allocated = staticmethod(lambda: 5 * 2**20)
-        get_device_name = staticmethod(lambda: "Some GPU")
-
-    get_num_threads = staticmethod(lambda: 2)
-
-
-def test_gpu_memory_and_name_come_from_a_torch_that_is_there(
-    logs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "torch", FakeTorch)
-    snapshot = memory_snapshot()
-    assert (snapshot.cuda_allocated_mb, snapshot.cuda_peak_mb) == (3.0, 5.0)
-    logger_config.log_torch_info()
-    assert messages(logs) == ["PyTorch: 9.9, CUDA available: True, GPU: Some GPU, Threads: 2"]
-
-
-# --- a run ---------------------------------------------------------------------------------------------
-
-
-def test_a_run_frames_the_log_and_leaves_a_record(logs: Path) -> None:
-    with run("simple_voice_clone", ["--text", "secret words"], log_dir=logs) as this_run:
-        with span("load", stage="load_model"):
-            pass
-        this_run.record(text_length=12, rtf=float("nan"))
-        this_run.exit_code = 1
-    found = messages(logs)
-    assert found[0] == (
-        f"simple_voice_clone started - Run: {this_run.run_id}, Arguments: --text '<12 characters>'"
-    )
-    assert re.fullmatch(r"System: Python 3\.\S+, .+, CPUs: \d+, RAM: \d+\.\d [MG]B", found[1])
-    assert re.search(r"^Stages: import \d+\.\d+s, load_model 0\.\d{3}s, Memory peak: ", found[-2])
-    assert re.fullmatch(
-        r"simple_voice_clone finished - exit code 1 - Total execution time: \d+\.\d{3}s", found[-1]
-    )
-    (kept,) = run_history.read_runs(logs)
-    assert kept["run_id"] == this_run.run_id and kept["script"] == "simple_voice_clone"
-    assert kept["status"] == "error" and kept["exit_code"] == 1 and kept["error"] is None
-    assert set(kept["timings_s"]) == {"import", "load_model", "total"}
-    assert kept["memory_mb"]["peak_rss"] > 0 and kept["text_length"] == 12 and kept["rtf"] is None
-    assert dt.datetime.fromisoformat(kept["started"]).tzinfo is not None
-    assert list((logs / "running").iterdir()) == []
-    assert "secret" not in text_of(logs) + (logs / "runs.jsonl").read_text()
-
-
-class NeedsModel(Exception):
-    exit_code = 3
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "status"),
-    [
-        (NeedsModel("x"), 3, "error"),
-        (ValueError("x"), 1, "error"),
-        (KeyboardInterrupt(), 130, "interrupted"),
-        (SystemExit(143), 143, "interrupted"),
-        (SystemExit(), 0, "ok"),
-        (SystemExit("words"), 1, "error"),
-    ],
-)
-def test_an_exception_that_leaves_the_run_is_recorded(
-    logs: Path, error: BaseException, code: int, status: str
-) -> None:
-    with pytest.raises(type(error)), run("s", [], log_dir=logs), span("l", stage="load_model"):
-        raise error
-    (kept,) = run_history.read_runs(logs)
-    assert (kept["exit_code"], kept["status"]) == (code, status)
-    assert kept["error"] == {"type": type(error).__name__, "stage": "load_model"}
-    stacks = 1 if isinstance(error, Exception) else 0
-    assert text_of(logs).count("Traceback (most recent call last)") == stacks
-
-
-def test_a_caught_exception_is_logged_once_by_fail(logs: Path) -> None:
-    @timed
-    def work() -> None:
-        raise NeedsModel("no model")
-
-    with run("s", [], log_dir=logs) as this_run:
-        try:
-            work()
-        except NeedsModel as error:
-            assert this_run.fail(error) == 3
-    assert text_of(logs).count("Traceback (most recent call last)") == 1
-    assert run_history.read_runs(logs)[0]["error"]["type"] == "NeedsModel"
-
-
-def test_a_history_that_cannot_be_written_costs_a_warning(
-    capsys: pytest.CaptureFixture[str], logs: Path
-) -> None:
-    (logs / "running").write_text("in the way")
-    with run("s", [], log_dir=logs) as this_run:
-        pass
-    assert this_run.exit_code == 0
-    assert capsys.readouterr().err.count("No record of this run") == 1
-
-
-@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
-def test_a_killed_run_is_found_by_the_next(logs: Path) -> None:
-    code = (
-        "import os, sys, pathlib, logger_config as c\n"
-        "with c.run('victim', [], log_dir=pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
-    )
-    victim = subprocess.run([sys.executable, "-c", code, str(logs)], cwd=ROOT, check=False)
-    assert victim.returncode == -9
-    with run("s", [], log_dir=logs), run("other", [], log_dir=logs):
-        pass
-    kept = {each["script"]: each["status"] for each in run_history.read_runs(logs)}
-    assert kept == {"victim": "killed", "other": "ok", "s": "ok"}
-
-
 # --- the report ----------------------------------------------------------------------------------------
 
 
@@ -949,10 +389,43 @@ def test_the_report_is_a_table_or_json(tmp_path: Path, capsys: pytest.CaptureFix
         )
     assert logger_config.main(["--log-dir", str(tmp_path), "--since", "7d"]) == 0
     table = capsys.readouterr().out
-    assert re.search(r"^s +2 +0 +5\.00 s +load_model 2\.50 s$", table, re.MULTILINE)
+    assert "2 runs" in table and re.search(r"load_model +2 +2\.50 s", table)
     assert logger_config.main(["--log-dir", str(tmp_path), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["runs"] == 3 and report["scripts"]["s"]["median_total_s"] == 6.0
+    assert report["runs"] == 3 and report["disk"]["files"] == 1
+
+
+def test_one_run_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(3):
+        record = {"run_id": f"20260101-00000{number}-aaaa", "script": "s", "status": "ok", "timings_s": {"total": 2.0}}
+        run_history.append_run(tmp_path, record)
+    assert logger_config.main(["--log-dir", str(tmp_path), "--run", "last"]) == 0
+    assert "20260101-000002-aaaa" in capsys.readouterr().out
+    assert logger_config.main(["--log-dir", str(tmp_path), "--run", "20260101-000001", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["run_id"] == "20260101-000001-aaaa" and told["explained"]
+    assert logger_config.main(["--log-dir", str(tmp_path), "--run", "1999"]) == 1
+    assert "Error: " in capsys.readouterr().err
+
+
+def test_a_regression_is_exit_4(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(40):
+        seconds = (1.0 if number < 30 else 2.0) * (1 + 0.01 * (number % 5))
+        record = {"script": "s", "status": "ok", "timings_s": {"generate": seconds, "total": seconds + 0.1},
+                  "started": f"2026-01-01T00:{number:02d}:00.000+00:00", "schema": 2}  # fmt: skip
+        run_history.append_run(tmp_path, record)
+    assert logger_config.main(["--log-dir", str(tmp_path)]) == 4
+    assert "generate" in capsys.readouterr().out.partition("egression")[2]
+
+
+def test_the_page_is_written_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_history.append_run(tmp_path, {"script": "s", "status": "ok", "timings_s": {"total": 2.0}})
+    page = tmp_path / "report.html"
+    assert logger_config.main(["--log-dir", str(tmp_path), "--html", str(page)]) == 0
+    assert capsys.readouterr().out == f"{page}\n" and page.read_text().startswith("<!DOCTYPE html>")
+    assert logger_config.main(["--log-dir", str(tmp_path), "--html", str(page)]) == 1
+    assert "exists" in capsys.readouterr().err
+    assert logger_config.main(["--log-dir", str(tmp_path), "--html", str(page), "--force"]) == 0
 
 
 def test_the_report_of_nothing_and_of_a_wrong_period(

@@ -98,7 +98,7 @@ def test_two_processes_do_not_mix_their_lines(tmp_path: Path) -> None:
 
 
 def test_a_dead_process_becomes_a_killed_run_once(tmp_path: Path) -> None:
-    marker = run_history.mark_running(tmp_path, {"run_id": "r1", "script": "s"}, 5.0)
+    marker = run_history.Marker(tmp_path, {"run_id": "r1", "script": "s"}, 5.0)
     (tmp_path / "running" / "broken.json").write_text("{")
     seen: list[tuple[int, float]] = []
 
@@ -107,62 +107,46 @@ def test_a_dead_process_becomes_a_killed_run_once(tmp_path: Path) -> None:
         return True
 
     assert run_history.collect_killed(tmp_path, alive) == []
-    assert seen == [(os.getpid(), 5.0)] and marker.exists()
-    assert run_history.collect_killed(tmp_path, lambda *_: False) == ["r1"]
+    assert seen == [(os.getpid(), 5.0)] and marker.path.exists()
+    assert stat.S_IMODE(marker.path.stat().st_mode) == 0o600
+    (killed,) = run_history.collect_killed(tmp_path, lambda *_: False)
+    assert (killed["run_id"], killed["status"]) == ("r1", "killed")
     assert run_history.collect_killed(tmp_path, lambda *_: False) == []
     (record,) = run_history.read_runs(tmp_path)
     assert record == {"run_id": "r1", "script": "s", "status": "killed", "exit_code": None}
 
 
+def test_a_marker_is_whole_json_after_a_shorter_record(tmp_path: Path) -> None:
+    marker = run_history.Marker(tmp_path, {"run_id": "r1", "last_stage": "a" * 500}, 5.0)
+    marker.write({"run_id": "r1", "last_stage": "b"})
+    assert json.loads(marker.path.read_text())["record"] == {"run_id": "r1", "last_stage": "b"}
+    marker.remove()
+    assert not marker.path.exists()
+
+
+def test_a_crash_is_named_by_what_the_run_left(tmp_path: Path) -> None:
+    run_history.Marker(tmp_path, {"run_id": "r1"}, 5.0)
+    asked: list[str] = []
+
+    def crash_of(run_id: str) -> str:
+        asked.append(run_id)
+        return "Segmentation fault"
+
+    run_history.collect_killed(tmp_path, lambda *_: False, crash_of)
+    (record,) = run_history.read_runs(tmp_path)
+    assert asked == ["r1"] and (record["status"], record["crash"]) == ("crashed", "Segmentation fault")
+
+
 def test_markers_of_another_host_are_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_history.mark_running(tmp_path, {"run_id": "r1"}, 5.0)
+    run_history.Marker(tmp_path, {"run_id": "r1"}, 5.0)
     monkeypatch.setattr(run_history, "_host", lambda: "elsewhere")
     assert run_history.collect_killed(tmp_path, lambda *_: False) == []
 
 
-def test_periods() -> None:
-    assert [run_history.seconds_in(p) for p in ("90m", "2h", "7d", "1w")] == [5400, 7200, 604800, 604800]
-    for wrong in ("", "7", "d", "-1d", "1.5h", "7 years"):
-        with pytest.raises(ValueError, match="period"):
-            run_history.seconds_in(wrong)
-
-
-def test_since_keeps_the_later_runs_and_drops_those_without_a_date() -> None:
-    runs: list[dict[str, Any]] = [
-        {"run_id": "old", "started": "2026-01-01T00:00:00+00:00"},
-        {"run_id": "new", "started": "2026-01-02T02:00:00+02:00"},
-        {"run_id": "bad", "started": "yesterday"},
-        {"run_id": "none"},
-        {"run_id": "number", "started": 3},
-    ]
-    midnight = 1767312000.0  # 2026-01-02T00:00:00Z
-    assert [run["run_id"] for run in run_history.since(runs, midnight)] == ["new"]
-    assert run_history.since(runs, midnight + 1) == []
-
-
-def test_summary_counts_failures_but_times_only_good_runs() -> None:
-    def good(total: float, **stages: float) -> dict[str, Any]:
-        return {"script": "clone", "status": "ok", "timings_s": {**stages, "total": total}}
-
-    bad: dict[str, Any] = {
-        "script": "clone",
-        "status": "error",
-        "error": {"type": "AudioError"},
-        "timings_s": {"total": 0.1},
-    }
-    runs = [good(10, load=7, speak=2), good(20, load=1, speak=18), good(30, load=2, speak=27), bad]
-    runs += [{"script": "improve", "status": "killed"}, {"script": "improve", "status": "ok", "timings_s": 3}]
-    report = run_history.summarise(runs)
-    assert report["runs"] == 6
-    assert report["errors"] == {"AudioError": 1, "killed": 1}
-    assert report["scripts"]["clone"] == {
-        "runs": 4,
-        "failures": 1,
-        "median_total_s": 20,
-        "slowest_stage": "speak",
-        "slowest_stage_median_s": 18,
-    }
-    assert report["scripts"]["improve"]["median_total_s"] is None
-    table = run_history.as_table(report)
-    assert "20.00 s" in table and "speak 18.00 s" in table and "AudioError 1" in table
-    assert run_history.as_table(run_history.summarise([])) == "No runs on record."
+def test_the_latest_records_are_those_at_the_end_of_a_long_store(tmp_path: Path) -> None:
+    for number in range(300):
+        run_history.append_run(tmp_path, {"number": number, "padding": "x" * (number % 7) * 400})
+    every = run_history.read_runs(tmp_path)
+    assert [run["number"] for run in every] == list(range(300))
+    assert run_history.read_runs(tmp_path, latest=20) == every[-20:]
+    assert run_history.read_runs(tmp_path, latest=1000) == every

@@ -20,6 +20,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from voicekit.audio_reading import Block, read_samples, read_with
+from voicekit.complexity import complexity
 from voicekit.errors import OutputError
 from voicekit.publishing import check_place, published
 
@@ -64,6 +65,7 @@ class Audio:
         return len(self.samples) / self.sample_rate
 
 
+@complexity(size="samples", time="O(n)", space="O(n)")
 def read_recording(path: PathLike, *, max_minutes: float = 180.0) -> Recording:
     """Reads a sound file of any common format.
 
@@ -102,6 +104,7 @@ def read_part(path: PathLike, start_s: float, end_s: float) -> Recording:
     return read_with(path, part, max_minutes=float("inf"), max_values=2**62)
 
 
+@complexity(size="samples", time="O(n)", space="O(n)")
 def to_mono(recording: Recording) -> Audio:
     """Makes one channel of many without ever cancelling the voice: the mean of :func:`voice_channels`."""
     samples = recording.samples
@@ -155,6 +158,7 @@ def mean_channels(recording: Recording) -> Audio:
     return Audio(recording.samples.mean(axis=0, dtype=np.float32), recording.sample_rate)
 
 
+@complexity(size="samples", time="O(n)", space="O(n)")
 def resample(audio: Audio, sample_rate: int) -> Audio:
     """Changes the rate with soxr's HQ filter; the length becomes ``round(n * new / old)``, same start."""
     if sample_rate == audio.sample_rate:
@@ -213,6 +217,7 @@ def free_name(path: PathLike) -> Path:
     return free
 
 
+@complexity(size="audio_s", time="O(n)", space="O(n)", stage="write")
 def write_audio(audio: Audio, path: PathLike, *, overwrite: bool = False) -> Path:
     """Writes one channel in the format that the extension names; whole, or not at all.
 

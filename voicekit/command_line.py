@@ -22,7 +22,7 @@ from typing import Any, NoReturn, TextIO
 from logger_config import memory_snapshot, run, setup_logging
 from voicekit import __version__
 from voicekit.errors import OutputError, VoiceError
-from voicekit.log_files import shorten_home
+from voicekit.log_lines import shorten_home
 from voicekit.stage_clock import Stopwatch
 
 SCHEMA = 1  # of the JSON results
@@ -176,14 +176,13 @@ def run_command(
     """
     _utf8_streams()
     messages = Messages(quiet=args.quiet)
-    console = logging.DEBUG if args.debug else logging.INFO if args.verbose else logging.WARNING
     log_dir = setup_logging(
         args.log_dir,
-        console_level=logging.ERROR if args.quiet else console,
+        console_level=_console_level(args),
         file_level=logging.DEBUG if args.debug else None,
     )
     with _signals_exit(), run(script, argv, log_dir=log_dir, since_process_start=argv is None) as this_run:
-        rest = Stopwatch(script, stage=stages[0])  # counts what belongs to no other stage
+        rest = Stopwatch(script, stage=stages[0], memory=False)  # counts what belongs to no other stage
         rest.start()
         try:
             code, result, line = work(args)
@@ -199,7 +198,14 @@ def run_command(
     return this_run.exit_code
 
 
-_FOR_HISTORY = ("model", "device", "precision", "duration_s", "rtf", "language", "seed", "segment_count", "warnings")
+# No warnings here: they name files.
+_FOR_HISTORY = ("model", "device", "precision", "rtf", "language", "seed", "dry_run")
+
+
+def _console_level(args: argparse.Namespace) -> int | None:
+    """What the flags ask for; None leaves it to the environment."""
+    chosen = {"quiet": logging.ERROR, "verbose": logging.INFO, "debug": logging.DEBUG}
+    return next((level for flag, level in chosen.items() if getattr(args, flag)), None)
 
 
 def _completed(result: dict[str, Any], this_run: run, stages: Sequence[str]) -> dict[str, Any]:

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicekit.audio import Audio, Samples
+from voicekit.complexity import complexity
 
 Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
 
+@complexity(size="samples", time="O(n)", space="O(n)")
 def declip(
     audio: Audio,
     low: float | None,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicekit.audio import Audio, Recording, Samples
+from voicekit.complexity import complexity
 
 Floats = NDArray[np.float64]
 
@@ -43,6 +44,7 @@ def clipped_ratio(samples: Samples) -> float:
     return max((clipping(channel).ratio for channel in np.atleast_2d(samples)), default=0.0)
 
 
+@complexity(size="samples", time="O(n)", space="O(n)")
 def clipping(samples: Samples) -> Clipping:
     """Finds flat tops at any level, each polarity by itself, so turning down or an offset hides nothing.
 
@@ -195,6 +197,7 @@ class Hum:
     lines_hz: tuple[float, ...] = ()
 
 
+@complexity(size="samples", time="O(n)", space="O(n)")
 def hum(audio: Audio, speech: list[tuple[float, float]]) -> Hum:
     """Finds lines at multiples of 50 or 60 Hz (within 0.25 Hz) that stay while everything else comes and goes.
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from voicekit.audio import Audio, resample
 from voicekit.bundled import bundled_file, session
+from voicekit.complexity import complexity
 
 Samples = NDArray[np.float32]
 
@@ -49,6 +50,7 @@ def available() -> tuple[str, ...]:
     return tuple(name for name, path in found.items() if path is not None)
 
 
+@complexity(size="audio_s", time="O(n)", space="O(n)", stage="mend")
 def denoise(audio: Audio, *, engine: str, threads: int = 0) -> Audio:
     """Takes noise away, all that the network takes for noise.
 

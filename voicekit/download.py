@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from voicekit.complexity import complexity
 from voicekit.errors import ModelError, ModelUnavailable
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -44,6 +45,7 @@ class Fetched:
     received_bytes: int
 
 
+@complexity(size="bytes", time="O(n)", space="O(1)")
 def fetch(repository: str, revision: str, file: ReleasedFile) -> Fetched:
     """Bring one file into the cache; nothing is done twice, two processes at once take turns.
 

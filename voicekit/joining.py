@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voicekit.audio import Audio
+from voicekit.complexity import complexity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,7 @@ class Placed:
     end_s: float
 
 
+@complexity(size="samples", time="O(n)", space="O(n)")
 def join(pieces: Sequence[Audio], gaps_s: Sequence[float]) -> tuple[Audio, tuple[Placed, ...]]:
     """Lay segments one after the other.
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voicekit.checkpoint import Checkpoint
+from voicekit.complexity import complexity
 from voicekit.errors import ModelError, ModelUnavailable
 
 if TYPE_CHECKING:
@@ -67,10 +68,12 @@ def import_xtts() -> Any:
     return Xtts
 
 
+@complexity(size="model_mb", time="O(1)", space="O(1)", stage="load_model")
 def load_xtts(checkpoint: Checkpoint) -> Any:
     """Build coqui's `Xtts` over the checkpoint's mapped weights: float32, CPU, evaluation mode.
 
-    Time O(1) until pages are touched, then O(bytes); space: the file's pages, once.
+    Float32 weights are neither read nor copied here, whatever their size: a page is read when it is first used,
+    and then it is the file's, once. Other precisions are copied: O(bytes).
 
     Raises:
         ModelError: the folder is broken: unreadable or foreign files, missing or misshapen tensors.

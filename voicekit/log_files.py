@@ -1,10 +1,11 @@
-"""How a log event becomes lines, and how the lines get into a file that rotates by day and by size.
+"""How lines get into a file that rotates by day and by size, and that several processes write to.
 
 The handlers of the standard library lose records when two processes rotate one file: each believes that it
 alone holds it. Here a record is one ``write`` on an O_APPEND descriptor, without a lock; a lock is held only
 to rename the file, and everybody else notices by the inode that the name now belongs to a new file. A record
-that slips in between lands at the end of the renamed one: late, never lost. Not for network file systems,
-where an append is not atomic. Standard library only.
+that slips in between lands at the end of the renamed one: late, never lost. What ``emit`` has returned for
+outlives the process however it ends; nothing is flushed to the disk for a machine that loses its power. Not for
+network file systems, where an append is not atomic. Standard library only.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import errno
-import functools
 import logging
 import os
 import re
@@ -22,105 +22,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from voicekit.log_lines import EventFormatter, shorten_home
+
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
 
-LINE_FORMAT = "%(asctime)s - %(levelname)s - %(name)s - %(message)s"
-INDENT = "    "
 DAY_S = 86400.0
 _LOCK_WAIT_S = 0.05  # a peer renames in far less; one that was stopped meanwhile must not stop us
+_WRITE_S = 0.02  # a record takes some microseconds, unless its process has to wait in the middle of it
 _WINDOWS = sys.platform == "win32"
-
-
-# --- an event as lines -----------------------------------------------------------------------------------
-
-# Everything that could start a line, move a cursor or turn the reading direction: C0, DEL, C1; then the
-# line and paragraph separators among the bidirectional controls.
-_CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]
-_CONTROLS += [0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
-_ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _CONTROLS}
-_ESCAPES.update({0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r"})
-
-
-def escape(text: str) -> str:
-    """The text with every control character as a visible escape: one line, that cannot forge another."""
-    return text.translate(_ESCAPES)
-
-
-def shorten_home(text: str) -> str:
-    """The text with the user's home folder as ``~``: a log that is passed on should not name its user."""
-    pattern = _home_pattern(os.path.expanduser("~"))
-    return pattern.sub("~", text) if pattern else text
-
-
-@functools.lru_cache(maxsize=8)
-def _home_pattern(home: str) -> re.Pattern[str] | None:
-    spellings = {home.rstrip("/\\"), os.path.realpath(home).rstrip("/\\")}
-    spellings |= {path.replace("\\", "\\\\") for path in spellings}  # as repr() writes it
-    spellings = {path for path in spellings if len(path) > 1}  # a container's home may be "/"
-    if not spellings or home == "~":
-        return None
-    either = "|".join(re.escape(path) for path in sorted(spellings, key=len, reverse=True))
-    # A folder's whole name: not the start of /home/ann-marie, not the end of /mnt/home/ann.
-    return re.compile(rf"(?<![\w.-])(?:{either})(?![\w-]|\.\w)", re.IGNORECASE if _WINDOWS else 0)
-
-
-def module_name(name: str) -> str:
-    """A logger's name as ``[A-Za-z0-9_.]+``; ``__main__`` is the name of the script that runs."""
-    if name == "__main__":
-        script = Path(getattr(sys.modules["__main__"], "__file__", None) or "interactive")
-        name = script.parent.name if script.stem == "__main__" else script.stem  # python -m package
-    return re.sub(r"[^A-Za-z0-9_.]", "_", name) or "root"
-
-
-class EventFormatter(logging.Formatter):
-    """``LINE_FORMAT`` on one line; the further lines of an event (its traceback) indented by four spaces."""
-
-    def __init__(self) -> None:
-        super().__init__(LINE_FORMAT)
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Leaves the record as it is, unlike the base class: other handlers share it."""
-        fields = {
-            "asctime": self.formatTime(record),
-            "levelname": escape(record.levelname),
-            "name": module_name(record.name),
-            "message": self.message(record),
-        }
-        return "\n".join([LINE_FORMAT % fields, *self.further_lines(record)])
-
-    def message(self, record: logging.LogRecord) -> str:
-        """The message on one line, never empty; one whose arguments do not fit is shown without them."""
-        try:
-            text = record.getMessage()
-        except (TypeError, ValueError, KeyError):
-            text = f"{record.msg} (its arguments do not fit)"
-        return escape(shorten_home(text).strip()) or "(no message)"
-
-    def further_lines(self, record: logging.LogRecord) -> Iterator[str]:
-        """Traceback and stack, escaped and indented line by line."""
-        blocks = []
-        if record.exc_info and record.exc_info[0]:
-            blocks.append(self.formatException(record.exc_info))
-        elif record.exc_text:
-            blocks.append(record.exc_text)
-        if record.stack_info:
-            blocks.append(self.formatStack(record.stack_info))
-        for block in blocks:
-            for line in shorten_home(block).split("\n"):
-                yield INDENT + escape(line)
-
-
-class SentenceFormatter(EventFormatter):
-    """For people at a terminal: the message alone, no time, no level, no traceback."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return self.message(record)
-
-
-# --- lines in a file ---------------------------------------------------------------------------------------
 
 
 class _Rotated(NamedTuple):
@@ -142,6 +54,11 @@ class DatedFileHandler(logging.Handler):
 
     The day in a name is that of the file's last write. That records cannot be written is said once on stderr,
     their number at the end; it is never an exception in the program.
+
+    Attributes:
+        records: how many were written; warnings: how many of these were warnings.
+        dropped: how many could not be.
+        seconds: what formatting and writing took, of both.
     """
 
     def __init__(
@@ -156,27 +73,34 @@ class DatedFileHandler(logging.Handler):
     ) -> None:
         super().__init__()
         self.folder, self.path = Path(folder), Path(folder, f"{stem}.log")
-        self.dropped = 0
+        self.records = self.warnings = self.dropped = 0
+        self.seconds = 0.0
+        self._told = 0  # of the dropped records, at the close
         self._max_bytes, self._keep_days, self._keep_files = max_bytes, keep_days, keep_files
         self._clock = clock
         self._stem, self._lock_path = stem, Path(folder, f".{stem}.lock")
         self._names = re.compile(re.escape(stem) + r"_(\d{4}-\d\d-\d\d)(?:\.([1-9]\d*))?\.log")
-        self._fd, self._inode = -1, (0, 0)
-        self._torn = False
+        self._fd, self._inode, self._torn = -1, (0, 0), False
         self.setFormatter(EventFormatter())
         self._follow()
+        self._torn = _ends_torn(self._fd)
         if _WINDOWS:  # an open file cannot be renamed there
             self._release()
 
     def emit(self, record: logging.LogRecord) -> None:
+        begin = time.perf_counter()
         try:
             line = (self.format(record) + "\n").encode("utf-8", "backslashreplace")
             if _WINDOWS:
                 self._append_locked(line)
             else:
                 self._append(line)
+            self.records += 1
+            self.warnings += record.levelno == logging.WARNING
         except Exception:  # noqa: BLE001 - the log never stops the program
             self.handleError(record)
+        finally:
+            self.seconds += time.perf_counter() - begin
 
     def handleError(self, record: logging.LogRecord) -> None:
         self.dropped += 1
@@ -186,9 +110,9 @@ class DatedFileHandler(logging.Handler):
             _tell(f"Cannot write the log {shorten_home(str(self.path))}: {reason}. The program goes on.")
 
     def close(self) -> None:
-        if self.dropped:
+        if self.dropped > self._told:
             _tell(f"{self.dropped} log records could not be written to {shorten_home(str(self.path))}.")
-            self.dropped = 0
+            self._told = self.dropped
         self._release()
         super().close()
 
@@ -211,9 +135,9 @@ class DatedFileHandler(logging.Handler):
 
     def _write(self, line: bytes) -> None:
         data = b"\n" + line if self._torn else line
-        self._torn = False
-        if os.write(self._fd, data) < len(data):
-            self._torn = True  # the disk is full: the next record must not continue this line
+        written = os.write(self._fd, data)
+        self._torn = written < len(data)  # the next record must not continue this line
+        if self._torn:  # the disk is full
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if os.utime in os.supports_fd:  # the day of the last write by our clock, not by a file server's
             now = self._clock()
@@ -229,9 +153,10 @@ class DatedFileHandler(logging.Handler):
                     return state
             self._release()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         state = os.fstat(self._fd)
-        self._inode = (state.st_dev, state.st_ino)
+        if (state.st_dev, state.st_ino) != self._inode:
+            self._inode, self._torn = (state.st_dev, state.st_ino), False
         return state
 
     def _release(self) -> None:
@@ -305,6 +230,20 @@ def _try_lock(fd: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _ends_torn(fd: int) -> bool:
+    """Whether the last line is cut: its writer was killed, or the disk was full."""
+    size = os.fstat(fd).st_size
+    if size == 0 or _last_byte(fd, size) == b"\n":
+        return False
+    time.sleep(_WRITE_S)  # or a peer is writing it at this moment: a page of a file can be seen before the next
+    return os.fstat(fd).st_size == size
+
+
+def _last_byte(fd: int, size: int) -> bytes:
+    os.lseek(fd, size - 1, os.SEEK_SET)  # where appends go does not depend on it
+    return os.read(fd, 1)
 
 
 def _day(seconds: float) -> str:

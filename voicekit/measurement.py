@@ -16,6 +16,7 @@ from logger_config import span
 from voicekit import defects, quality
 from voicekit.assessment import Metrics
 from voicekit.audio import Audio, Recording, to_mono, voice_channels
+from voicekit.complexity import complexity
 from voicekit.noise import Regions, levels
 from voicekit.restoration import normalise_loudness
 from voicekit.screening import Excerpt
@@ -43,8 +44,11 @@ class Measured:
     hum: defects.Hum
 
 
+@complexity(size="audio_s", time="O(n)", space="O(n)", stage="measure")
 def measure(excerpt: Excerpt, *, opinion: bool = True, one_speaker: bool = False) -> Measured:
     """Measures a recording thoroughly.
+
+    The networks that judge and that count speakers hear a fixed number of windows: a second, however long it is.
 
     Args:
         excerpt: the recording.

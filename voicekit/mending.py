@@ -11,6 +11,7 @@ from logger_config import span
 from voicekit import defects, denoising, edits, guards, restoration
 from voicekit.assessment import Metrics, assess
 from voicekit.audio import Audio, resample
+from voicekit.audio_state import changes
 from voicekit.declipping import declip
 from voicekit.edits import Edits, Kept
 from voicekit.hum_removal import remove_hum
@@ -89,8 +90,7 @@ def _step(item: Planned, work: _Work) -> Step:
         except Refused as refusal:
             applied, reason = False, str(refusal)
         watch.note(applied="yes" if applied else "no", reason=f"{item.reason}; {reason}" if reason else item.reason,
-                   length=f"{before.duration_s:.2f}s -> {work.audio.duration_s:.2f}s",
-                   rate=f"{before.sample_rate} -> {work.audio.sample_rate} Hz")
+                   **changes(before, work.audio))
     said = f"{item.reason}: {reason}" if reason else item.reason
     return Step(item.name, applied, said, round(time.perf_counter() - start, 4))
 

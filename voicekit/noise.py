@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicekit.audio import Audio
+from voicekit.complexity import complexity
 
 Floats = NDArray[np.float64]
 Regions = list[tuple[float, float]]
@@ -32,6 +33,7 @@ class Levels:
     snr_db: float | None
 
 
+@complexity(size="samples", time="O(n)", space="O(n)")
 def levels(audio: Audio, speech: Regions) -> Levels:
     """Measures speech and noise.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicekit.audio import Audio
+from voicekit.complexity import complexity
 
 Floats = NDArray[np.float64]
 
@@ -37,6 +38,7 @@ def _decibel(power: float) -> float | None:
 # --- loudness ------------------------------------------------------------------------------------
 
 
+@complexity(size="samples", time="O(n)", space="O(n)")
 def loudness_lufs(audio: Audio) -> float | None:
     """Integrated loudness in LUFS: K-weighted, gated at -70 LUFS and 10 LU under the mean (ITU-R BS.1770-4).
 
@@ -99,6 +101,7 @@ def true_peak_dbtp(audio: Audio) -> float | None:
 # --- speech --------------------------------------------------------------------------------------
 
 
+@complexity(size="samples", time="O(n)", space="O(n)")
 def speech_regions(audio: Audio, *, join_s: float = 0.3, min_s: float = 0.05) -> list[tuple[float, float]]:
     """Where somebody speaks, as (start, end) in seconds, ascending, by energy alone.
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicekit.audio import Audio, Samples
+from voicekit.complexity import complexity
 from voicekit.edits import Edits, Kept, apply, on_grid
 from voicekit.quality import (
     UNEVEN_LEVEL_LU,
@@ -96,6 +97,7 @@ def apply_gain_db(audio: Audio, gain_db: float) -> Audio:
     return Audio(audio.samples * np.float32(10 ** (gain_db / 20)), audio.sample_rate)
 
 
+@complexity(size="samples", time="O(n)", space="O(n)")
 def trim_silence(audio: Audio, *, keep_s: float = 0.15, slack_s: float = 0.1, fade_s: float = 0.005) -> Audio:
     """Cuts silence off both ends, never inside, and never speech: keeps :func:`spoken_span`.
 
@@ -179,6 +181,7 @@ def shorten_pauses(
     return apply(audio, edits, fade_s=fade_s), edits
 
 
+@complexity(size="samples", time="O(n)", space="O(n)")
 def even_level(
     audio: Audio,
     *,
@@ -219,6 +222,7 @@ def even_level(
     return Audio(audio.samples * gain, audio.sample_rate)
 
 
+@complexity(size="sample_s", time="O(n)", space="O(n)", stage="preprocess")
 def normalise_loudness(
     audio: Audio, *, target_lufs: float = -20.0, max_true_peak_dbtp: float = -3.0
 ) -> Audio:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicekit.audio import Audio
+from voicekit.complexity import complexity
 
 Floats = NDArray[np.float64]
 
@@ -27,6 +28,7 @@ FLOOR_GAP_DB = 6.0  # nothing is measured nearer to the noise floor
 MIN_FALLS = 2
 
 
+@complexity(size="samples", time="O(n)", space="O(n)")
 def reverb_rt60_s(audio: Audio, speech: list[tuple[float, float]]) -> float | None:
     """Reverberation time: the seconds in which the room's sound falls by 60 dB, as far as speech lets it show.
 

@@ -1,4 +1,4 @@
-"""The record of a run and its store: ``runs.jsonl`` in the log folder, one JSON object a line.
+"""The store of the runs' records: ``runs.jsonl`` in the log folder, one JSON object a line.
 
 A run that is under way leaves a marker in ``running/``; a marker whose process is gone becomes the
 record of a killed run (the out-of-memory killer gives a program no chance to write one itself).
@@ -9,20 +9,19 @@ that a record holds no spoken text and no name of a person is the caller's care.
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import json
 import math
 import os
-import re
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from voicekit.complexity import complexity
+
 STORE = "runs.jsonl"
 MARKERS = "running"
-_UNIT_S = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_LINE_BYTES = 4096  # more than a record has
 
 
 def new_run_id() -> str:
@@ -30,6 +29,7 @@ def new_run_id() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(2).hex()}"
 
 
+@complexity(size="runs", time="O(1)", space="O(1)")
 def append_run(log_dir: str | os.PathLike[str], record: dict[str, Any]) -> None:
     """Add one line to the store (made with mode 0600). NaN and infinity become null.
 
@@ -48,19 +48,27 @@ def append_run(log_dir: str | os.PathLike[str], record: dict[str, Any]) -> None:
         os.close(fd)
 
 
-def read_runs(log_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """All records in the order in which the runs ended; damaged lines are skipped, no store is no record."""
-    runs: list[dict[str, Any]] = []
+@complexity(size="runs", time="O(n)", space="O(n)")
+def read_runs(log_dir: str | os.PathLike[str], *, latest: int | None = None) -> list[dict[str, Any]]:
+    """All records in the order in which the runs ended; damaged lines are skipped, no store is no record.
+
+    Args:
+        latest: only so many of the last ones; the store is then not read whole.
+    """
     try:
-        lines = Path(log_dir, STORE).read_bytes().split(b"\n")
+        with open(Path(log_dir, STORE), "rb") as store:
+            if latest:
+                store.seek(max(0, store.seek(0, os.SEEK_END) - latest * _LINE_BYTES))
+            lines = store.read().split(b"\n")
     except FileNotFoundError:
-        return runs
+        return []
+    runs: list[dict[str, Any]] = []
     for line in lines:
         with contextlib.suppress(ValueError, RecursionError):
             record = json.loads(line, parse_constant=lambda _: None)
             if isinstance(record, dict):
                 runs.append(record)
-    return runs
+    return runs[-latest:] if latest else runs
 
 
 def to_json(value: object) -> str:
@@ -102,30 +110,46 @@ def _last_byte(fd: int) -> bytes:
 # --- runs that never came to their end -----------------------------------------------------------------
 
 
-def mark_running(log_dir: str | os.PathLike[str], record: dict[str, Any], process_created: float) -> Path:
-    """Leave a marker for a run under way.
+class Marker:
+    """A file in ``running/`` that says of a run under way how far it is; rewritten in place, without a copy.
 
     Args:
-        record: holds at least ``run_id``; what a killed run's line will say.
+        record: holds at least ``run_id``; what a killed run's line will say, unless ``write`` says more.
         process_created: when this process began, seconds since 1970; a later one of the same pid differs.
     """
-    marker = Path(log_dir, MARKERS, f"{record['run_id']}.json")
-    marker.parent.mkdir(mode=0o700, exist_ok=True)
-    about = {"pid": os.getpid(), "created": process_created, "host": _host(), "record": record}
-    fd = os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(fd, to_json(about).encode())
-    finally:
-        os.close(fd)
-    return marker
+
+    def __init__(self, log_dir: str | os.PathLike[str], record: dict[str, Any], process_created: float) -> None:
+        self.path = Path(log_dir, MARKERS, f"{record['run_id']}.json")
+        self.path.parent.mkdir(mode=0o700, exist_ok=True)
+        self._about = {"pid": os.getpid(), "created": process_created, "host": _host()}
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._length = 0
+        self.write(record)
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Leave this as the run's record, should it never come to its end. Raises OSError."""
+        text = to_json({**self._about, "record": record}).encode()
+        self._length = max(self._length, len(text))
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        os.write(self._fd, text.ljust(self._length))  # spaces over the rest of a longer one: JSON allows them
+
+    def remove(self) -> None:
+        """The run is over and has its line."""
+        os.close(self._fd)
+        self.path.unlink(missing_ok=True)
 
 
-def collect_killed(log_dir: str | os.PathLike[str], is_alive: Callable[[int, float], bool]) -> list[str]:
-    """Turn the markers of dead processes into records with ``status: "killed"``; return their run ids.
+def collect_killed(
+    log_dir: str | os.PathLike[str],
+    is_alive: Callable[[int, float], bool],
+    crash_of: Callable[[str], str | None] = lambda run_id: None,
+) -> list[dict[str, Any]]:
+    """Turn the markers of dead processes into records with ``status: "killed"``; return these records.
 
     Args:
         is_alive: says of a pid and its time of creation whether that process still runs. Asked only for
             markers of this host: a shared folder may hold those of others.
+        crash_of: what a run (by its id) says of its crash, if it left word; the status is ``"crashed"`` then.
     """
     killed = []
     for marker in sorted(Path(log_dir, MARKERS).glob("*.json")):
@@ -137,8 +161,10 @@ def collect_killed(log_dir: str | os.PathLike[str], is_alive: Callable[[int, flo
             marker.unlink()  # whoever removes it writes the record: two new runs may both have seen it
         except (OSError, ValueError, KeyError, TypeError):
             continue
-        append_run(log_dir, {**record, "status": "killed", "exit_code": None})
-        killed.append(str(record.get("run_id")))
+        crash = crash_of(str(record.get("run_id")))
+        status = {"status": "crashed", "crash": crash} if crash else {"status": "killed"}
+        append_run(log_dir, {**record, **status, "exit_code": None})
+        killed.append({**record, **status})
     return killed
 
 
@@ -146,79 +172,3 @@ def _host() -> str:
     import socket  # 3 ms that most imports of this module do not need
 
     return socket.gethostname()
-
-
-# --- statistics ----------------------------------------------------------------------------------------
-
-
-def seconds_in(period: str) -> float:
-    """``"90m"``, ``"12h"``, ``"7d"`` or ``"2w"`` in seconds. Raises ValueError for anything else."""
-    found = re.fullmatch(r"(\d+)([mhdw])", period.strip().lower())
-    if not found:
-        raise ValueError(f"{period!r} is no period: write a number and m, h, d or w, such as 7d")
-    return float(found[1]) * _UNIT_S[found[2]]
-
-
-def since(runs: Iterable[dict[str, Any]], earliest: float) -> list[dict[str, Any]]:
-    """The runs that started at or after ``earliest`` (seconds since 1970); without a readable start: none."""
-    kept = []
-    for run in runs:
-        with contextlib.suppress(ValueError, TypeError, OSError, OverflowError):
-            if dt.datetime.fromisoformat(run.get("started", "")).timestamp() >= earliest:
-                kept.append(run)
-    return kept
-
-
-def summarise(runs: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Counts, median seconds and errors: ``{runs, scripts: {name: {...}}, errors: {type: count}}``.
-
-    Medians are over runs that ended well: one that stopped at a missing file says nothing about speed.
-    """
-    runs = list(runs)
-    names = sorted({str(run.get("script")) for run in runs})
-    errors = Counter(kind for run in runs if (kind := _error_type(run)))
-    scripts = {name: _of_script([run for run in runs if str(run.get("script")) == name]) for name in names}
-    return {"runs": len(runs), "scripts": scripts, "errors": dict(errors.most_common())}
-
-
-def as_table(report: dict[str, Any]) -> str:
-    """What ``summarise`` found, for people."""
-    if not report["runs"]:
-        return "No runs on record."
-    lines = [f"{'script':<24}{'runs':>6}{'failed':>8}{'median':>10}  slowest stage"]
-    for script, row in report["scripts"].items():
-        total, stage = row["median_total_s"], row["slowest_stage"]
-        median = "-" if total is None else f"{total:.2f} s"
-        slowest = f"{stage} {row['slowest_stage_median_s']:.2f} s" if stage else "-"
-        lines.append(f"{script:<24}{row['runs']:>6}{row['failures']:>8}{median:>10}  {slowest}")
-    errors = ", ".join(f"{kind} {count}" for kind, count in report["errors"].items())
-    return "\n".join([*lines, f"errors: {errors or 'none'}"])
-
-
-def _of_script(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    import statistics  # 4 ms, for the report alone
-
-    good = [run for run in runs if run.get("status") == "ok"]
-    stages: dict[str, list[float]] = {}
-    for run in good:
-        timings = run.get("timings_s")
-        for stage, seconds in timings.items() if isinstance(timings, dict) else ():
-            if isinstance(seconds, (int, float)):
-                stages.setdefault(stage, []).append(float(seconds))
-    totals = stages.pop("total", [])
-    medians = {stage: statistics.median(seconds) for stage, seconds in stages.items()}
-    slowest = max(medians, key=lambda stage: medians[stage], default=None)
-    return {
-        "runs": len(runs),
-        "failures": len(runs) - len(good),
-        "median_total_s": statistics.median(totals) if totals else None,
-        "slowest_stage": slowest,
-        "slowest_stage_median_s": medians[slowest] if slowest else None,
-    }
-
-
-def _error_type(run: dict[str, Any]) -> str | None:
-    if run.get("status") == "killed":
-        return "killed"
-    error = run.get("error")
-    return str(error.get("type")) if isinstance(error, dict) else None

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicekit.audio import Audio, Samples
+from voicekit.complexity import complexity
 from voicekit.edits import Kept
 
 Floats = NDArray[np.float64]
@@ -51,6 +52,7 @@ class Measured:
     level_db: Floats
 
 
+@complexity(size="samples", time="O(n)", space="O(n)")
 def best_stretch(
     audio: Audio,
     speech: Sequence[tuple[float, float]],

@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from voicekit.complexity import complexity
 from voicekit.errors import TextError
 
 # Characters at once, per language: coqui-tts 0.28.0, VoiceBpeTokenizer.char_limits.
@@ -118,6 +119,7 @@ def _printable(character: str) -> bool:
     return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn")
 
 
+@complexity(size="characters", time="O(n)", space="O(n)")
 def segments(text: str, language: str, count_tokens: Callable[[str], int]) -> tuple[Segment, ...]:
     """Cut a text into segments that XTTS can speak at once, in order.
 

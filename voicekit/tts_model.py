@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from logger_config import span
+from logger_config import span, timed
 from voicekit.audio import Audio
 from voicekit.checkpoint import Checkpoint
+from voicekit.complexity import complexity
 from voicekit.decoding import Sampling, decode, text_prefix
 from voicekit.errors import AudioError, ModelUnavailable, TextError
 from voicekit.loading import import_xtts, load_xtts, narrow, release_pages
@@ -152,6 +153,7 @@ class TTSModel:
         self.precision = precision
 
     @classmethod
+    @timed
     def load(cls, checkpoint: Checkpoint, device: str = "auto", precision: str = "auto") -> TTSModel:
         """Map a checkpoint and make it speak on a device.
 
@@ -224,6 +226,8 @@ class TTSModel:
         """How many BPE tokens a text makes."""
         return len(self.tokens(text, language))
 
+    @timed(inputs=("samples",))
+    @complexity(size="heard_s", time="O(n)", space="O(n)", stage="condition_voice")
     def condition(self, samples: Sequence[Audio], settings: VoiceSettings) -> Voice:
         """Hear a speaker: one or several samples of one voice, all of which count.
 
@@ -279,6 +283,7 @@ class TTSModel:
         embedding = encoder(at_16k.to(next(encoder.parameters()).device), l2_norm=True).unsqueeze(-1)
         return latents, embedding, audio.shape[1] / CONDITIONING_RATE_HZ
 
+    @timed(inputs=("texts", "language"))
     def speak(
         self, texts: Sequence[str], voice: Voice, language: str, settings: SpeechSettings
     ) -> Iterator[Speech]:
@@ -306,8 +311,10 @@ class TTSModel:
                 gpt = self._xtts.gpt
                 prefix = text_prefix(gpt, voice.conditioning.to(self.device.name), self._checked(text, language))
                 decoded = decode(gpt, prefix, settings.sampling, segment_generator(settings.seed, index))
-                step.note(codes=len(decoded.codes), stopped=decoded.stopped)
-            with span("Vocode", done=f"Segment {index + 1} vocoded", stage="vocode", level=logging.DEBUG):
+                step.count(codes=len(decoded.codes))
+                step.note(stopped=decoded.stopped)
+            with span("Vocode", done=f"Segment {index + 1} vocoded", stage="vocode", level=logging.DEBUG) as step:
+                step.count(codes=len(decoded.codes))
                 embedding = voice.speaker_embedding.to(self.device.name)
                 waveform = vocode(self._xtts.hifigan_decoder, decoded.latents, embedding, speed=settings.speed)
                 audio = Audio(waveform.numpy(), OUTPUT_RATE_HZ)
