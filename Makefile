@@ -8,7 +8,7 @@ MODEL ?= xtts_v2
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clone test check bench clean
+.PHONY: help demo clone test check bench examples clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -39,7 +39,11 @@ check: $(VENV)/.installed-dev  ## run the linters
 
 bench: $(VENV)/.installed-dev  ## measure beside coqui-tts (builds a 1.9 GB untrained model first; minutes)
 	$(PY) bench/preprocess.py
+	$(PY) bench/instrumentation.py
 	$(PY) bench/speed.py
+
+examples: $(VENV)/.installed  ## make the logs in logs/examples anew (full-size untrained model: minutes)
+	$(PY) samples/make_logs.py
 
 clean:  ## take away what can be made again
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

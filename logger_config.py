@@ -218,8 +218,7 @@ class span(Stopwatch):
         **details: object,
     ) -> None:
         super().__init__(name, stage, memory=memory or None)
-        caller = sys._getframe(1).f_globals.get("__name__", "root")
-        self._logger = logger or logging.getLogger(module_name(caller))
+        self._logger = logger or _logger_of(sys._getframe(1).f_globals)
         self._started, self._done, self._level, self._label = started, done, level, label
         self._notes = details
 
@@ -267,6 +266,10 @@ class span(Stopwatch):
         if memory and memory.cuda_peak_mb is not None:
             facts.append(f"CUDA peak: {size(memory.cuda_peak_mb)}")
         return facts
+
+
+def _logger_of(module: Mapping[str, Any]) -> logging.Logger:
+    return logging.getLogger(module_name(module.get("__name__", "root")))
 
 
 # --- timed functions ---------------------------------------------------------------------------------------

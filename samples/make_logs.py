@@ -30,14 +30,14 @@ STARTED = re.compile(r"^\S+ \S+ - INFO - \w+ - \w+ started - Run: ", re.MULTILIN
 EARLIER_RUNS = 3
 
 
-def make(folder: Path, model: str) -> list[Path]:
+def make(folder: Path, model: str, earlier_runs: int = EARLIER_RUNS) -> list[Path]:
     """The logs, written into a folder; their paths."""
     made = []
     with tempfile.TemporaryDirectory(prefix="voice-cloning-logs-") as name:
         work = Path(name)
         _noisy_recording(work / "me.wav")
         (work / "letter.wav").write_text("Dear reader, this is no recording.")
-        for _ in range(EARLIER_RUNS + 1):
+        for _ in range(earlier_runs + 1):
             _run(work, "improve_voice_sample.py", "me.wav", "--force", "-o", "me_improved.wav", "--log-dir", "improved")
         clone = ["--text", TEXT, "--model", model, "--seed", "7", "--force"]
         _run(work, "simple_voice_clone.py", *clone, "--voice", "me_improved.wav", "--log-dir", "cloned")

@@ -4,6 +4,7 @@
 in an array, and every byte that a line newly holds, which is how operators and NumPy's own loops show. It cannot see
 what one call into C does without handing on or making an array: backtracking in a regular expression, a sort, what a
 compiled network does with its input, arithmetic in place. ``Networks`` counts what networks are given.
+Nor does an exponent show a term that grows faster while it is a few per cent of the whole at the sizes counted.
 
 ``count_torch`` follows torch below its modules, operation by operation: multiply-adds by torch's own formulas, and the
 values read and written, so that copying a cache counts too; and the storages that are alive. It cannot see the scratch

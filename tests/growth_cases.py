@@ -129,7 +129,7 @@ TEXT = tuple(
 
 RECORDS = (
     Case("voicekit.edits.compose", 500, over(inputs.cut_twice, lambda both: edits.compose(*both))),
-    Case("voicekit.run_history.read_runs", 400, inputs.history(run_history.read_runs)),
+    Case("voicekit.run_history.read_runs", 200, inputs.history(run_history.read_runs)),
     Case("voicekit.run_history.append_run", 400, inputs.history(
         lambda folder: run_history.append_run(folder, {"run_id": "20261122-141503-ab12"}))),
     Case("voicekit.download.fetch", 8 * inputs.MIB, inputs.fetching),

@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 
 import improve_voice_sample
+import logger_config
 import simple_voice_clone
-from voicekit import guards, mending
+from voicekit import command_line, complexity, guards, mending, run_history
 from voicekit.assessment import CURVES, RULES, Assessment, Metrics
 from voicekit.metric_words import WORDS
 from voicekit.planning import ATTENUATION_DB, LONG_S, STEPS, attenuation_db
 
 ROOT = Path(__file__).resolve().parent.parent
 FACES = {"simple_voice_clone.py": simple_voice_clone, "improve_voice_sample.py": improve_voice_sample}
-DOCUMENTS = ("README.md", "architecture.md", "dfd.md", "samples/README.md")
+DOCUMENTS = ("README.md", "architecture.md", "dfd.md", "samples/README.md", "docs/logs.md")
 EXAMPLE_LOGS = sorted((ROOT / "logs" / "examples").glob("*.log"))
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - (DEBUG|INFO|WARNING|ERROR|CRITICAL) - [A-Za-z0-9_.]+ - .+")
 CURVE_OF = {curve.part: curve for curve in CURVES}
@@ -193,6 +194,42 @@ def test_the_readme_imports_what_exists() -> None:
         if isinstance(node, ast.ImportFrom):
             module = importlib.import_module(str(node.module))
             assert all(hasattr(module, alias.name) for alias in node.names), node.module
+
+
+# --- the page on logs ----------------------------------------------------------------------------------------
+
+
+def test_the_page_on_logs_names_every_key_of_a_record(tmp_path: Path) -> None:
+    with logger_config.run("s", [], log_dir=tmp_path) as this_run, logger_config.span("g", stage="generate") as step:
+        step.count(codes=1)
+        this_run.record(**dict.fromkeys(command_line._FOR_HISTORY, "x"))
+    (record,) = run_history.read_runs(tmp_path)
+    page = text_of("docs/logs.md")
+    rows = {key for keys, _ in table_under("docs/logs.md", "## runs.jsonl") for key in keys.split(", ")}
+    assert rows == set(record) - {"schema"} | {"last_stage", "crash"}
+    for part in ("memory_mb", "log"):
+        assert all(f"`{key}`" in page for key in record[part]), part
+    assert all(f"`{key}`" in page for key in record["stages"]["generate"])
+
+
+def test_the_page_on_logs_names_every_variable_and_no_other() -> None:
+    code = "".join(text_of(f"{path.relative_to(ROOT)}") for path in [*ROOT.glob("*.py"), *ROOT.glob("voicekit/*.py")])
+    used = set(re.findall(r'"(VOICE_CLONING_\w+)"', code))
+    assert used == set(re.findall(r"VOICE_CLONING_[A-Z_]+", text_of("docs/logs.md")))
+
+
+def test_the_page_on_logs_names_every_level_and_flag() -> None:
+    levels = {level for level, _ in table_under("docs/logs.md", "## A line") if level.isupper()}
+    assert levels == {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
+    shown = text_of("docs/logs.md")
+    for flag in flags_of(logger_config._parser()) - {"-h", "--help", "--force"}:
+        assert f"{flag}" in shown, flag
+
+
+def test_the_python_of_the_page_on_logs_runs() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", text_of("docs/logs.md"), re.DOTALL)
+    exec(compile(code, "docs/logs.md", "exec"), {"__name__": "page"})
+    complexity.DECLARED.pop("page.denoise")
 
 
 # --- the map, the diagrams, the links ------------------------------------------------------------------------

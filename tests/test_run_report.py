@@ -407,7 +407,7 @@ def test_a_stage_that_lost_its_processor_to_others() -> None:
 
     said = explained(busy)
     assert re.search(r"others used the machine, it had (0\.9|1\.0) processor cores \(usually 1\.9\)", said)
-    assert "load average 2.5 per core at the start (usually 0.2)" in said
+    assert "load average 2.5 per core (usually 0.2)" in said
     assert "not to be seen" not in said
 
 

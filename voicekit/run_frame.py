@@ -191,6 +191,7 @@ class run:
             "error": self._error, "warnings": sum(each.warnings for each in _log_files()), **self._details,
             "versions": machine.versions(), "threads": machine.threads(),
             "machine": {**self._about["machine"], "gpu": machine.gpu_name()},
+            "load": {**self._about["load"], "average_1min_end": machine.load()["average_1min"]},
             "sizes": _rounded(sizes), "timings_s": _rounded(timings), "cpu_s": round(time.process_time(), 3),
             "stages": {name: _kept_stage(name, stage) for name, stage in stages.items()},
             "memory_mb": {

@@ -421,6 +421,7 @@ _OWN_STYLE = """
   .rows td[data-label=""]::before { content: none; }
 }
 @media (min-width: 720px) {
+  .rows tbody th { min-width: 11ch; }
   .facts { grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); }
   .plots { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 32px 28px; }
   .rows th, .rows td { padding-left: 8px; padding-right: 8px; }

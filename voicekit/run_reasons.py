@@ -229,7 +229,7 @@ def _waited(stage: Stage, others: Sequence[Stage], this: Run, usual: Sequence[Ru
 
 
 def _loads(this: Run, usual: Sequence[Run]) -> str:
-    return f"{this.load or 0.0:.1f} per core at the start (usually {load_of(usual) or 0.0:.1f})"
+    return f"{this.load or 0.0:.1f} per core (usually {load_of(usual) or 0.0:.1f})"
 
 
 def _about_the_start(this: Run, usual: Sequence[Run]) -> list[str]:
@@ -297,15 +297,15 @@ def _what_it_was(run: Record, this: Run) -> list[str]:
 
 
 def _stage_table(this: Run, usual: Sequence[Run]) -> list[str]:
-    row = "{:<16}{:>10}{:>7}{:>7}{:>9}{:>9}{:>9}{:>10}  {}".format
+    row = "{:<15}{:>8}{:>7}{:>7}{:>8}{:>8}{:>8}{:>8}  {}".format
     lines = [row("stage", "seconds", "share", "cpu", "before", "after", "peak", "usual", "per unit")]
     for name, stage in sorted(this.stages.items(), key=lambda each: -each[1].seconds):
         expected = _Compared.of(name, this, usual).expected_s if len(usual) >= _FEWEST_COMPARED else None
         size = size_in(this, name, stage.law) if stage.law and stage.law.power else None
-        per = f"{seconds_text(stage.seconds / size)} per {unit(stage.law)}"[:23] if stage.law and size else ""
+        per = f"{seconds_text(stage.seconds / size)} per {unit(stage.law)}" if stage.law and size else ""
         share = stage.seconds / this.total_s if this.total_s else None
         memory = [memory_text(mb) for mb in (stage.before_mb, stage.after_mb, stage.peak_mb)]
-        lines.append(row(name[:16], seconds_text(stage.seconds), percent_text(share), percent_text(stage.cpu_share),
+        lines.append(row(name[:15], seconds_text(stage.seconds), percent_text(share), percent_text(stage.cpu_share),
                          *memory, seconds_text(expected), per).rstrip())
     return lines if this.stages else []
 

@@ -84,7 +84,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A record, as far as it can be read. load: the load average per core at the start."""
+    """A record, as far as it can be read. load: the load average per core, at the start or at the end if higher."""
 
     run_id: str
     status: str
@@ -114,7 +114,9 @@ def read(record: Record) -> Run:
     load, status = mapping_in(record.get("load")), text_in(record.get("status"))
     error = mapping_in(record.get("error"))
     kind = text_in(error.get("type"))
-    cores, average = amount_in(mapping_in(record.get("machine")).get("cores")), amount_in(load.get("average_1min"))
+    cores = amount_in(mapping_in(record.get("machine")).get("cores"))
+    averages = [amount_in(load.get(name)) for name in ("average_1min", "average_1min_end")]
+    average = max((each for each in averages if each is not None), default=None)
     sizes = _sizes(record.get("sizes")) or _sizes({"audio_s": record.get("duration_s")})  # schema 1
     started = text_in(record.get("started"))
     return Run(

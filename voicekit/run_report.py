@@ -33,6 +33,7 @@ from voicekit.run_statistics import Growth, Rise, growth, median, p95, rise, tre
 REPORT_SCHEMA = 1
 LISTED = 20  # killed and crashed runs that are named, the latest
 _TREND_RUNS, _GROWTH_RUNS = 100, 500  # the latest, all pairs of which are looked at
+_SHORTEST_S = 0.05  # below it a stage's seconds are the clock's and the disk's
 _WIDEST_INTERVAL = 1.0  # of an exponent: a wider one agrees with everything
 
 # --- the report --------------------------------------------------------------------------------------------
@@ -153,9 +154,9 @@ def _stage(name: str, runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _growth(runs: Sequence[Run], name: str) -> dict[str, Any] | None:
-    """The measured law beside the declared one; None where nothing is declared."""
+    """The measured law beside the declared one; None where nothing is declared, or the stage is too short to tell."""
     law = law_of(runs, name)
-    if law is None:
+    if law is None or median([run.stages[name].seconds for run in runs if name in run.stages]) < _SHORTEST_S:
         return None
     by_size = law._replace(power=1.0)
     sized = [(size, run.stages[name].seconds) for run in runs[-_GROWTH_RUNS:] if (size := size_in(run, name, by_size))]
@@ -198,8 +199,6 @@ def _unfinished(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 # --- regressions -------------------------------------------------------------------------------------------
-
-_SHORTEST_S = 0.05  # below it a stage's seconds are the clock's and the disk's
 
 
 def _regressions(key: Key, runs: Sequence[Run]) -> list[dict[str, Any]]:

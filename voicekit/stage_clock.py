@@ -192,10 +192,9 @@ class Stopwatch:
 
     def start(self) -> None:
         self._thread = threading.get_ident()
-        self._previous = _current.get()
+        self._previous = previous = _current.get()
         # A block of another thread (its context was copied) runs beside this one: no time is taken from it.
-        same = self._previous is not None and self._previous._thread == self._thread
-        self._parent = self._previous if same else None
+        self._parent = previous if previous is not None and previous._thread == self._thread else None
         _current.set(self)
         if self.stage and (clock := _clock.get()) and clock.is_here:
             clock.enter(self.stage)
