@@ -2,7 +2,7 @@
 
 Three runs in a temporary folder: a recording with hum and noise is improved (after three runs like it, so that the log
 compares it with them), the improved sample is cloned, and a file that is no recording is refused. What is scrubbed: the
-paths of the project, of the packages and of scratch folders, and the build of the kernel.
+paths of the project, of the packages, of the cache and of scratch folders, and the build of the kernel.
 
 ``make examples``, or from anywhere: ``python samples/make_logs.py [--model rehearsal-tiny] [--folder DIR]``. The
 full-size rehearsal model is built first where it is missing (minutes).
@@ -38,8 +38,9 @@ def make(folder: Path, model: str, earlier_runs: int = EARLIER_RUNS) -> list[Pat
         _noisy_recording(work / "me.wav")
         (work / "letter.wav").write_text("Dear reader, this is no recording.")
         for _ in range(earlier_runs + 1):
-            _run(work, "improve_voice_sample.py", "me.wav", "--force", "-o", "me_improved.wav", "--log-dir", "improved")
-        clone = ["--text", TEXT, "--model", model, "--seed", "7", "--force"]
+            (work / "me_improved.wav").unlink(missing_ok=True)
+            _run(work, "improve_voice_sample.py", "me.wav", "-o", "me_improved.wav", "--log-dir", "improved")
+        clone = ["--text", TEXT, "--model", model, "--seed", "7"]
         _run(work, "simple_voice_clone.py", *clone, "--voice", "me_improved.wav", "--log-dir", "cloned")
         _run(work, "simple_voice_clone.py", *clone, "--voice", "letter.wav", "--log-dir", "refused", expected=1)
         for run, target in (("improved", "an_improved_sample"), ("cloned", "a_clone"), ("refused", "a_refused_sample")):
@@ -72,6 +73,7 @@ def scrubbed(log: str, work: Path) -> str:
     """A log without the places and the build of this machine."""
     log = re.sub(r"(Linux \d+\.\d+)\S*", r"\1", log)
     log = re.sub(rf"{re.escape(tempfile.gettempdir())}/voice-cloning-\w+/", "SCRATCH/", log)
+    log = re.sub(r"[^\s=]*/voice-cloning/rehearsal/", "CACHE/", log)
     log = re.sub(r'(File "|[ =\[(])[^"\s]*/site-packages/', r"\1", log)
     for place in (work, ROOT):
         for spelling in {str(place), str(place.resolve())}:
