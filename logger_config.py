@@ -441,7 +441,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.html:
             _write_page(Path(options.html), report, runs, overwrite=options.force)
         else:
-            print(run_history.to_json(report) if options.json else run_text.as_text(report))
+            print(run_history.to_json(report) if options.json else run_text.as_text(report), flush=True)
+    except BrokenPipeError:  # whoever reads has seen enough; what is still buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (OSError, ValueError, VoiceError) as error:
         print(f"Error: {error} {getattr(error, 'hint', '')}".rstrip(), file=sys.stderr)
         return 1
@@ -470,9 +473,9 @@ def _tell_run(wanted: str, runs: Sequence[dict[str, Any]], *, as_json: bool) -> 
     found = run_records.find_run(runs, wanted)
     earlier = runs[: runs.index(found)]
     if as_json:
-        print(run_history.to_json({**found, "explained": run_reasons.explain(found, earlier)}))
+        print(run_history.to_json({**found, "explained": run_reasons.explain(found, earlier)}), flush=True)
     else:
-        print(run_reasons.describe_run(found, earlier))
+        print(run_reasons.describe_run(found, earlier), flush=True)
     return 0
 
 

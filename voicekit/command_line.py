@@ -271,6 +271,7 @@ def _signals_exit() -> Iterator[None]:
     """SIGTERM and SIGHUP become SystemExit(128 + n): scratch files go, the log is ended; main thread only."""
 
     def leave(number: int, frame: FrameType | None) -> NoReturn:
+        __tracebackhide__ = True  # the run was interrupted where it was, not here
         raise SystemExit(128 + number)
 
     wanted = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]

@@ -245,7 +245,8 @@ def place_of(error: BaseException) -> str | None:
         module = str(trace.tb_frame.f_globals.get("__name__"))
         if module == "__main__":
             module = Path(trace.tb_frame.f_code.co_filename).stem
-        if _OURS.fullmatch(module) and module != __name__:
+        hidden = "__tracebackhide__" in trace.tb_frame.f_locals  # pytest's mark: a signal's handler is not where it was
+        if _OURS.fullmatch(module) and module != __name__ and not hidden:
             place = f"{module}:{trace.tb_frame.f_code.co_name}"
         trace = trace.tb_next
     return place

@@ -178,14 +178,12 @@ def _spread(values: Sequence[float | None]) -> dict[str, float | None]:
 
 
 def _errors(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    latest, counts = {}, Counter(run.error for run in runs if run.error)
-    for run in runs:
-        if run.error:
-            latest[run.error] = run
+    failed = [run for run in runs if run.error and run.status != "interrupted"]  # that was somebody's wish
+    latest, counts = {run.error: run for run in failed}, Counter(run.error for run in failed)
     return [
         {"type": error[0], "place": error[1], "stage": error[2], "count": count,
          "latest_run": latest[error].run_id, "latest_started": latest[error].started}
-        for error, count in counts.most_common()
+        for error, count in counts.most_common() if error
     ]  # fmt: skip
 
 
