@@ -203,7 +203,7 @@ def clone_voice_simple(
     with span("Split", done="Text split", stage="preprocess") as step:
         segments = text_stage.segments(spoken_text, language, lambda piece: tts.count_tokens(piece, language))
         step.count(text_length=len(spoken_text), segments=len(segments))
-    speech = _speak(tts, segments, voice, language, wanted, listener)
+    speech = _speak(tts, segments, voice, language, wanted, settings.batch_size, listener)
     with span("Write", done="Audio written", stage="write") as step:
         audio, placed = joining.join([part.audio for part in speech], [segment.gap_s for segment in segments])
         _write(audio, output, settings.overwrite)
@@ -312,19 +312,20 @@ def _speak(
     voice: tts_model.Voice,
     language: str,
     wanted: tts_model.SpeechSettings,
+    batch_size: int,
     listener: Listener,
 ) -> list[tts_model.Speech]:
     """Every segment, in order."""
     spoken: list[tts_model.Speech] = []
     with span("Voice cloning", started="Voice cloning started", done="Voice cloning completed", memory=True,
               logger=logger) as step:
-        for speech in tts.speak([segment.text for segment in segments], voice, language, wanted):
+        for speech in tts.speak([segment.text for segment in segments], voice, language, wanted, batch_size):
             spoken.append(speech)
             listener.spoken(speech, len(segments))
             if not speech.stopped:
                 listener.warn(f"Segment {speech.index + 1} reached the model's ceiling of {speech.codes} codes:"
                               " it may be cut off.")
-        step.note(segments=len(spoken), seed=wanted.seed)
+        step.note(segments=len(spoken), seed=wanted.seed, batch_size=batch_size)
     return spoken
 
 
@@ -372,6 +373,9 @@ def build_parser() -> argparse.ArgumentParser:
     model.add_argument("--device", default="auto", type=_device, help="auto, cpu, cuda, cuda:N, mps (default: auto)")
     model.add_argument("--precision", default="auto", choices=tts_model.PRECISIONS,
                        help="of the GPT's layers (default: auto, float32 for now)")
+    model.add_argument("--batch-size", type=_batch_size, default=tts_model.BATCH_SIZE, metavar="N",
+                       help="segments spoken together, 1 to 256: more are faster and need more memory"
+                       f" (default: {tts_model.BATCH_SIZE})")
     model.add_argument("--offline", action="store_true", help="never touch the network")
     model.add_argument("--accept-license", action="store_true",
                        help="accept the model's licence (CPML: non-commercial)")
@@ -408,6 +412,13 @@ def _temperature(text: str) -> float:
     value = number_between(0, 10)(text)
     if 0 < value < 0.001:
         raise argparse.ArgumentTypeError("must be 0 (greedy), or from 0.001 to 10")
+    return value
+
+
+def _batch_size(text: str) -> int:
+    value = whole_number(text)
+    if not 1 <= value <= 256:
+        raise argparse.ArgumentTypeError("must be from 1 to 256")
     return value
 
 
@@ -452,6 +463,7 @@ def _settings(args: argparse.Namespace) -> CloneSettings:
         model=args.model, device=args.device, precision=args.precision, seed=args.seed, temperature=args.temperature,
         top_k=args.top_k, top_p=args.top_p, repetition_penalty=args.repetition_penalty, speed=args.speed,
         offline=args.offline, accept_license=args.accept_license, overwrite=args.force, threads=args.threads,
+        batch_size=args.batch_size,
     )
 
 

@@ -18,7 +18,8 @@ from tests.growing_inputs import Run
 from tests.voices import talking
 from voicekit import loading, rehearsal
 from voicekit.checkpoint import Checkpoint, from_folder
-from voicekit.decoding import Sampling, decode
+from voicekit.decoding import Sampling, Segment, decode
+from voicekit.gpt import LeanGPT
 from voicekit.tts_model import TTSModel
 from voicekit.vocoding import vocode
 
@@ -86,11 +87,11 @@ class _Saying(torch.nn.Module):
 
 def decoding(codes: int, _: Path, width: int = 1024) -> Run:
     gpt = released_gpt(width)
-    prefix = torch.zeros(1, PREFIX, width)
+    segment = Segment(torch.zeros(1, PREFIX, width), torch.Generator())
 
     def run() -> object:
         with torch.inference_mode(), patch.object(gpt, "mel_head", _Saying(gpt, codes)):
-            return decode(gpt, prefix, GREEDY, torch.Generator())
+            return list(decode(LeanGPT(gpt, torch.float32), [segment], GREEDY, 1))
 
     return run
 

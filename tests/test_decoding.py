@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from voicekit.decoding import Sampling, choose_code, process_scores
+from voicekit.decoding import Sampling, choose_codes, process_scores
 
 CODES = 1_026
 
@@ -35,8 +35,10 @@ def test_scores_are_hugging_faces(temperature: float, top_k: int, top_p: float, 
         expected = hf.TopKLogitsWarper(top_k)(history, expected)
     if top_p < 1:
         expected = hf.TopPLogitsWarper(top_p)(history, expected)
-    ours = process_scores(logits, seen, Sampling(temperature, top_k, top_p, penalty))
-    assert torch.equal(ours, expected[0])
+    other = torch.randn(CODES, generator=generator(2)) * 4  # a row beside it changes nothing
+    rows, both_seen = torch.stack([other, logits]), torch.stack([~seen, seen])
+    ours = process_scores(rows, both_seen, Sampling(temperature, top_k, top_p, penalty))
+    assert torch.equal(ours[1], expected[0])
 
 
 def test_greedy_takes_the_likeliest_after_the_penalty_and_no_randomness() -> None:
@@ -47,9 +49,9 @@ def test_greedy_takes_the_likeliest_after_the_penalty_and_no_randomness() -> Non
     source = generator()
     before = source.get_state()
     greedy = Sampling(0.0, 50, 0.85, 5.0)
-    assert choose_code(logits, seen, greedy, source) == 5
+    assert choose_codes(logits[None], seen[None], greedy, [source]) == [5]
     seen[5] = True  # 3.0 / 5 is less than 2.0
-    assert choose_code(logits, seen, greedy, source) == 9
+    assert choose_codes(logits[None], seen[None], greedy, [source]) == [9]
     assert torch.equal(source.get_state(), before)
 
 
@@ -62,7 +64,7 @@ def test_draws_follow_the_probabilities() -> None:
     logits[:4] = wanted.log()
     seen, source = torch.zeros(CODES, dtype=torch.bool), generator(3)
     sampling = Sampling(1.0, 0, 1.0, 1.0)
-    codes = torch.tensor([choose_code(logits, seen, sampling, source) for _ in range(4_000)])
+    codes = torch.tensor([choose_codes(logits[None], seen[None], sampling, [source]) for _ in range(4_000)]).flatten()
     drawn = torch.bincount(codes, minlength=4)
     chi_square = (((drawn - 4_000 * wanted) ** 2) / (4_000 * wanted)).sum()
     assert len(drawn) == 4
@@ -77,7 +79,16 @@ def test_the_same_generator_draws_the_same_codes() -> None:
 
     def draw(seed: int) -> list[int]:
         source = generator(seed)
-        return [choose_code(logits, seen, sampling, source) for _ in range(30)]
+        return [choose_codes(logits[None], seen[None], sampling, [source])[0] for _ in range(30)]
 
     assert draw(4) == draw(4)
     assert draw(4) != draw(5)
+
+
+def test_each_row_draws_with_its_own_generator() -> None:
+    import torch
+
+    logits, seen = torch.randn(3, CODES, generator=generator(2)), torch.zeros(3, CODES, dtype=torch.bool)
+    sampling = Sampling(0.75, 50, 0.85, 5.0)
+    alone = [choose_codes(logits[[row]], seen[[row]], sampling, [generator(row)])[0] for row in range(3)]
+    assert choose_codes(logits, seen, sampling, [generator(row) for row in range(3)]) == alone

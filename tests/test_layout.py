@@ -14,7 +14,7 @@ FACES = ("simple_voice_clone", "improve_voice_sample")
 
 # Lower layers first; a module may import, at module level, only from layers before its own.
 LAYERS = (
-    ("voicekit.errors", "voicekit.complexity", "voicekit.memory", "voicekit.private_text",
+    ("voicekit.errors", "voicekit.complexity", "voicekit.gpt", "voicekit.memory", "voicekit.private_text",
      "voicekit.run_statistics"),
     ("voicekit.run_history",),
     ("voicekit.log_lines", "voicekit.stage_clock"),

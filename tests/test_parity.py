@@ -7,6 +7,7 @@ must fail: they show that the comparison can tell.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 
 from voicekit.audio import Audio, mean_channels, read_recording, resample_like_coqui
 from voicekit.checkpoint import from_folder
-from voicekit.decoding import Decoded, decode, text_prefix
+from voicekit.decoding import Decoded, Segment, decode, text_prefix
 from voicekit.text import segments
 from voicekit.tts_model import TTSModel, Voice, segment_generator
 from voicekit.vocoding import vocode
@@ -68,15 +69,24 @@ def voice(ours: TTSModel, voice_file: Path) -> Voice:
     return ours.condition([heard(voice_file)], ours.voice_settings())
 
 
-def speak(model: TTSModel, text: str, language: str, voice: Voice) -> Spoken:
-    """The product's own stages, with what lies between them kept."""
+def speak_all(model: TTSModel, texts: Sequence[str], language: str, voice: Voice, rows: int) -> list[Spoken]:
+    """The product's own stages, with what lies between them kept; so many segments at once."""
     import torch
 
-    gpt = model._xtts.gpt
+    gpt, sampling = model._gpt, model.speech_settings(temperature=0.0).sampling
     with torch.inference_mode():
-        prefix = text_prefix(gpt, voice.conditioning, model.tokens(text, language))
-        decoded: Decoded = decode(gpt, prefix, model.speech_settings(temperature=0.0).sampling, segment_generator(0, 0))
-        waveform = vocode(model._xtts.hifigan_decoder, decoded.latents, voice.speaker_embedding).numpy()
+        prefixes = [text_prefix(gpt, voice.conditioning, model.tokens(text, language)) for text in texts]
+        segments = [Segment(prefix, segment_generator(0, number)) for number, prefix in enumerate(prefixes)]
+        ended = dict(decode(gpt, segments, sampling, rows))
+        return [_vocoded(model, ended[number], voice) for number in range(len(texts))]
+
+
+def speak(model: TTSModel, text: str, language: str, voice: Voice) -> Spoken:
+    return speak_all(model, [text], language, voice, rows=1)[0]
+
+
+def _vocoded(model: TTSModel, decoded: Decoded, voice: Voice) -> Spoken:
+    waveform = vocode(model._xtts.hifigan_decoder, decoded.latents, voice.speaker_embedding).numpy()
     return Spoken(decoded.codes.numpy(), decoded.latents.numpy(), waveform)
 
 
@@ -149,6 +159,37 @@ def test_each_segment_of_a_longer_text_equals_coquis(ours: TTSModel, coqui: Any,
     assert len(pieces) > 1
     for piece in pieces:
         assert_equal(speak(ours, piece.text, "en", voice), coqui_speaks(coqui, piece.text, "en", voice))
+
+
+BATCH = [
+    "Good morning.", "The train was late again, so I walked along the river and watched the boats.", "Why not?",
+    "Nobody hurries there, and that is why I like it.", "Shall we go back now, or stay a little?", "Yes.",
+    "He said that it would rain, but the sky was blue from one end to the other.",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def coquis_batch(coqui: Any, voice: Voice) -> list[Spoken]:
+    return [coqui_speaks(coqui, text, "en", voice) for text in BATCH]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 16])
+@pytest.mark.parametrize("turned", [False, True])
+def test_in_any_batch_and_order_each_segment_equals_coquis(
+    ours: TTSModel, voice: Voice, coquis_batch: list[Spoken], rows: int, turned: bool
+) -> None:
+    order = slice(None, None, -1 if turned else 1)
+    for mine, theirs in zip(speak_all(ours, BATCH[order], "en", voice, rows), coquis_batch[order], strict=True):
+        assert_equal(mine, theirs)
+
+
+def test_control_a_batch_in_another_order_differs(
+    ours: TTSModel, voice: Voice, coquis_batch: list[Spoken]
+) -> None:
+    mixed = speak_all(ours, [*BATCH[1:], BATCH[0]], "en", voice, 3)
+    with pytest.raises(AssertionError):
+        for mine, theirs in zip(mixed, coquis_batch, strict=True):
+            assert_equal(mine, theirs)
 
 
 def test_control_another_text_differs(ours: TTSModel, coqui: Any, voice: Voice) -> None:

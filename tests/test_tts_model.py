@@ -118,9 +118,43 @@ def test_a_sample_too_short_to_be_heard_is_refused(model: TTSModel) -> None:
 
 def test_a_segments_speech_does_not_depend_on_its_neighbours(model: TTSModel, voice: Voice) -> None:
     settings = model.speech_settings(seed=5)
-    alone = next(model.speak(["One two three."], voice, "en", settings))
-    first_of_two, _ = model.speak(["One two three.", "Four five."], voice, "en", settings)
-    assert np.array_equal(alone.audio.samples, first_of_two.audio.samples)
+    texts = ["One two three.", "Four five.", "Six.", "Seven eight nine ten eleven twelve."]
+    together = list(model.speak(texts, voice, "en", settings))
+    assert [speech.index for speech in together] == [0, 1, 2, 3]
+    for batch_size in (1, 2, 3):
+        for mine, theirs in zip(model.speak(texts, voice, "en", settings, batch_size), together, strict=True):
+            assert (mine.codes, mine.stopped) == (theirs.codes, theirs.stopped)
+            difference = mine.audio.samples - theirs.audio.samples  # the rounding of sums in another order
+            assert np.abs(difference).max() < 1e-4 * np.abs(theirs.audio.samples).max()
+
+
+def test_the_same_batch_gives_the_same_bytes(model: TTSModel, voice: Voice) -> None:
+    texts = ["One two three.", "Four five.", "Six.", "Seven eight nine ten eleven twelve.", "Thirteen."]
+    settings = model.speech_settings(seed=5)
+    once, again = ([speech.audio.samples for speech in model.speak(texts, voice, "en", settings, 2)] for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(once, again, strict=True))
+
+
+def test_narrow_layers_speak_nearly_what_float32_speaks(tiny_checkpoint: Path, model: TTSModel, voice: Voice) -> None:
+    """The scores of the first code differ by the rounding of the narrow layers, and by no more."""
+    import torch
+
+    from voicekit.decoding import text_prefix
+    from voicekit.gpt import Cache
+
+    scores = {}
+    for precision in ("float32", "bfloat16", "float16"):
+        gpt = TTSModel.load(from_folder(tiny_checkpoint), "cpu", precision)._gpt
+        with torch.inference_mode():
+            prefix = text_prefix(gpt, voice.conditioning, model.tokens("One two three.", "en"))
+            cache = Cache(gpt, 1)
+            gpt.run(prefix, cache)
+            states = gpt.run(gpt.embed_codes([gpt.start_code], [0]), cache)
+            scores[precision] = gpt.logits(gpt.latents(states))[0].log_softmax(-1)
+    exact = scores["float32"]
+    for precision, bound in (("bfloat16", 0.05), ("float16", 0.005)):
+        divergence = float((exact.exp() * (exact - scores[precision])).sum())
+        assert 0 < divergence < bound, (precision, divergence)
 
 
 def test_seeds_make_takes(model: TTSModel, voice: Voice) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from voicekit.checkpoint import RELEASED
 from voicekit.joining import Placed
-from voicekit.tts_model import Speech
+from voicekit.tts_model import BATCH_SIZE, Speech
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ class CloneSettings:
     accept_license: the user accepts the release's licence.
     overwrite: replace an existing output.
     threads: CPU threads; None leaves torch's choice.
+    batch_size: the most segments that are decoded together.
     """
 
     model: str = RELEASED
@@ -41,6 +42,7 @@ class CloneSettings:
     accept_license: bool = False
     overwrite: bool = False
     threads: int | None = None
+    batch_size: int = BATCH_SIZE
 
 
 @dataclass(frozen=True)

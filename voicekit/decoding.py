@@ -1,8 +1,9 @@
-"""The GPT decode: a prefix of embeddings in, audio codes and their latents out.
+"""The GPT decode: prefixes of embeddings in, audio codes and their latents out, many segments at once.
 
-The hidden state from which a code is chosen is also the latent that the vocoder needs for that
-code, so both are collected in one pass; coqui's `Xtts.inference` runs the whole GPT a second time
-to get the latents again. Greedy and in float32 the codes equal coqui's (tests/test_parity.py).
+A step reads all weights of the GPT, which takes as long for one segment as for several: so segments are decoded
+together, and where one ends the next takes its place. The hidden state from which a code is chosen is also the latent
+that the vocoder needs for that code, so both are collected in one pass; coqui's `Xtts.inference` runs the whole GPT a
+second time to get the latents again. Greedy and in float32 the codes equal coqui's (tests/test_parity.py).
 
 This module knows the GPT and numbers. It knows no text, no audio, no files and no devices but
 the one that its tensors lie on.
@@ -10,10 +11,13 @@ the one that its tensors lie on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from voicekit.complexity import complexity
+from voicekit.gpt import Cache, LeanGPT
 
 if TYPE_CHECKING:
     import torch
@@ -59,32 +63,31 @@ class Decoded:
     stopped: bool
 
 
-def text_prefix(gpt: Any, conditioning: torch.Tensor, token_ids: list[int]) -> torch.Tensor:
+def text_prefix(gpt: LeanGPT, conditioning: torch.Tensor, token_ids: list[int]) -> torch.Tensor:
     """Embed the voice and the text: float32 [1, 32 + tokens + 2, width].
 
     Args:
-        gpt: coqui's XTTS `GPT`.
         conditioning: float32 [1, 32, width], the voice's conditioning latents.
         token_ids: the text's BPE ids without start and stop.
     """
     import torch
 
-    ids = [gpt.start_text_token, *token_ids, gpt.stop_text_token]
-    text = torch.tensor([ids], device=conditioning.device)
-    embedded = gpt.text_embedding(text) + gpt.text_pos_embedding(text)
+    coqui = gpt.coqui
+    text = torch.tensor([[coqui.start_text_token, *token_ids, coqui.stop_text_token]], device=conditioning.device)
+    embedded = coqui.text_embedding(text) + coqui.text_pos_embedding(text)
     return torch.cat([conditioning, embedded], dim=1)  # the voice comes first: [1, 32 + T, width]
 
 
 def process_scores(logits: torch.Tensor, seen: torch.Tensor, sampling: Sampling) -> torch.Tensor:
-    """The scores from which a code is drawn, in Hugging Face's order: penalty, temperature, top-k, top-p.
+    """The scores from which codes are drawn, in Hugging Face's order: penalty, temperature, top-k, top-p.
 
     Args:
-        logits: float32 [codes], on the CPU.
-        seen: bool [codes], True for ids that the repetition penalty counts.
+        logits: float32 [rows, codes], on the CPU.
+        seen: bool [rows, codes], True for ids that the repetition penalty counts.
         sampling: the settings; greedy ones get the penalty only.
 
     Returns:
-        float32 [codes]; -inf where a code cannot be drawn.
+        float32 [rows, codes]; -inf where a code cannot be drawn.
     """
     import torch
 
@@ -93,74 +96,132 @@ def process_scores(logits: torch.Tensor, seen: torch.Tensor, sampling: Sampling)
     if sampling.greedy:
         return scores
     scores = scores / sampling.temperature
-    if 0 < sampling.top_k < scores.numel():
-        kth = torch.topk(scores, sampling.top_k).values[-1]
+    if 0 < sampling.top_k < scores.shape[-1]:
+        kth = torch.topk(scores, sampling.top_k).values[..., -1:]
         scores = scores.masked_fill(scores < kth, -torch.inf)
     if sampling.top_p < 1.0:
         ordered, order = torch.sort(scores, descending=False)
         outside = ordered.softmax(dim=-1).cumsum(dim=-1) <= 1.0 - sampling.top_p
-        outside[-1] = False  # the likeliest code always stays
-        scores = scores.masked_fill(torch.zeros_like(outside).scatter(0, order, outside), -torch.inf)
+        outside[..., -1] = False  # the likeliest code always stays
+        scores = scores.masked_fill(torch.zeros_like(outside).scatter(-1, order, outside), -torch.inf)
     return scores
 
 
-def choose_code(
-    logits: torch.Tensor, seen: torch.Tensor, sampling: Sampling, generator: torch.Generator
-) -> int:
-    """Draw one code (see `process_scores`); the likeliest where greedy, which leaves the generator alone."""
+def choose_codes(
+    logits: torch.Tensor, seen: torch.Tensor, sampling: Sampling, generators: Sequence[torch.Generator]
+) -> list[int]:
+    """Draw a code for each row by its own generator (see `process_scores`); greedy takes the likeliest, and none."""
     import torch
 
     scores = process_scores(logits, seen, sampling)
     if sampling.greedy:
-        return int(scores.argmax())
-    return int(torch.multinomial(scores.softmax(dim=-1), 1, generator=generator))
+        return [int(code) for code in scores.argmax(dim=-1)]
+    chances = scores.softmax(dim=-1)
+    return [int(torch.multinomial(row, 1, generator=own)) for row, own in zip(chances, generators, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """What is decoded: a prefix of `text_prefix`, float32 [1, P, width], and a CPU generator seeded for it."""
+
+    prefix: torch.Tensor
+    generator: torch.Generator
 
 
 @complexity(size="codes", time="O(n)", space="O(n)", stage="generate")
-def decode(gpt: Any, prefix: torch.Tensor, sampling: Sampling, generator: torch.Generator) -> Decoded:
-    """Speak one segment: codes until the stop code or the model's ceiling (602 codes as released).
+def decode(gpt: LeanGPT, segments: Sequence[Segment], sampling: Sampling, rows: int) -> Iterator[tuple[int, Decoded]]:
+    """Speak segments, `rows` at a time: codes until the stop code or the model's ceiling (602 codes as released).
 
-    One pass a code, each reading all GPT weights once (memory-bound) and O(prefix + n) of key/value
-    cache, which as released is so much less that up to 602 codes all work grows as n^1.03; space is the
-    cache (246 kB a position in float32 as released).
+    The longest prefixes come first, and a segment that ends makes room for the next. Which segments share a step, and
+    in which row, depends on nothing but the prefixes, the codes and `rows`: the same inputs give the same bytes.
+
+    Time O(n) steps of all codes, each reading all GPT weights once (memory-bound) and what its rows hold in the cache;
+    space O(rows * longest) cache (246 kB a position and row in float32 as released) and the latents of what is spoken.
 
     Args:
-        gpt: coqui's XTTS `GPT`, in evaluation mode.
-        prefix: float32 [1, P, width] of `text_prefix`.
         sampling: how codes are chosen.
-        generator: a CPU generator, seeded for this segment.
+        rows: the most segments in a step, 1 or more.
+
+    Yields:
+        The number of a segment and what the GPT said for it, in the order in which they end.
     """
-    import torch
-    from transformers import DynamicCache
-
-    cache = DynamicCache(config=gpt.gpt.config)
-    weights_dtype = next(gpt.gpt.parameters()).dtype
-    seen = torch.zeros(gpt.num_audio_tokens, dtype=torch.bool)
-    seen[[PREFIX_PLACEHOLDER_ID, gpt.start_audio_token]] = True
-    codes: list[int] = []
-    latents: list[torch.Tensor] = []
-
-    step_input = torch.cat([prefix, _embed_code(gpt, gpt.start_audio_token, 0)], dim=1)
-    while len(codes) < gpt.max_gen_mel_tokens:
-        states = gpt.gpt(
-            inputs_embeds=step_input.to(weights_dtype), past_key_values=cache, use_cache=True, return_dict=True
-        ).last_hidden_state
-        latent = gpt.final_norm(states[:, -1].float())  # [1, width]
-        code = choose_code(gpt.mel_head(latent)[0].cpu(), seen, sampling, generator)
-        latents.append(latent)
-        codes.append(code)
-        if code == gpt.stop_audio_token:
-            break
-        seen[code] = True
-        step_input = _embed_code(gpt, code, len(codes))
-    return Decoded(torch.tensor(codes), torch.cat(latents), stopped=codes[-1] == gpt.stop_audio_token)
+    order = sorted(range(len(segments)), key=lambda number: -segments[number].prefix.shape[1])
+    waiting = deque(order)
+    batch = _Batch(gpt, sampling, [(number, segments[number]) for number in (waiting.popleft() for _ in order[:rows])])
+    while batch.rows:
+        for row in reversed(batch.step()):  # the last first: a row that goes is replaced by the last one
+            ended = batch.rows[row]
+            yield ended.number, ended.decoded(gpt.stop_code)
+            if waiting:
+                number = waiting.popleft()
+                batch.join(row, number, segments[number])
+            else:
+                batch.drop(row)
 
 
-def _embed_code(gpt: Any, code: int, position: int) -> torch.Tensor:
-    """Embed one code at its position among the codes (the start code has position 0): [1, 1, width]."""
-    import torch
+@dataclass(eq=False)
+class _Row:
+    """One segment while it is spoken."""
 
-    device = gpt.mel_embedding.weight.device
-    embedded = gpt.mel_embedding(torch.tensor([[code]], device=device))
-    placed: torch.Tensor = embedded + gpt.mel_pos_embedding.get_fixed_embedding(position, device)
-    return placed
+    number: int
+    segment: Segment
+    codes: list[int] = field(default_factory=list)
+    latents: list[torch.Tensor] = field(default_factory=list)
+
+    def decoded(self, stop_code: int) -> Decoded:
+        import torch
+
+        return Decoded(torch.tensor(self.codes), torch.stack(self.latents), stopped=self.codes[-1] == stop_code)
+
+
+class _Batch:
+    """Segments that share their steps, and what the GPT remembers of them."""
+
+    def __init__(self, gpt: LeanGPT, sampling: Sampling, first: Sequence[tuple[int, Segment]]) -> None:
+        import torch
+
+        self.rows = [_Row(number, segment) for number, segment in first]
+        self._gpt, self._sampling = gpt, sampling
+        self._seen = torch.zeros(len(first), gpt.codes, dtype=torch.bool)
+        self._seen[:, [PREFIX_PLACEHOLDER_ID, gpt.start_code]] = True
+        self._cache = Cache(gpt, len(first))
+        prefixes = [segment.prefix for _, segment in first]
+        longest = max((prefix.shape[1] for prefix in prefixes), default=0)
+        for row, prefix in enumerate(prefixes):
+            self._cache.start[row] = longest - prefix.shape[1]
+        if prefixes:
+            pad = torch.nn.functional.pad
+            gpt.run(torch.cat([pad(each, (0, 0, longest - each.shape[1], 0)) for each in prefixes]), self._cache)
+
+    def step(self) -> list[int]:
+        """One code more for each row; the rows that have ended with it."""
+        latest = [row.codes[-1] if row.codes else self._gpt.start_code for row in self.rows]
+        embedded = self._gpt.embed_codes(latest, [len(row.codes) for row in self.rows])
+        latents = self._gpt.latents(self._gpt.run(embedded, self._cache))
+        logits = self._gpt.logits(latents).cpu()
+        codes = choose_codes(logits, self._seen, self._sampling, [row.segment.generator for row in self.rows])
+        for place, (row, code) in enumerate(zip(self.rows, codes, strict=True)):
+            row.codes.append(code)
+            row.latents.append(latents[place].clone())  # a row of its own: the others' may go
+            self._seen[place, code] = True
+        return [place for place, row in enumerate(self.rows) if self._has_ended(row)]
+
+    def join(self, place: int, number: int, segment: Segment) -> None:
+        """A segment begins in the row of one that has ended; its prefix is no longer than what the cache holds."""
+        alone = Cache(self._gpt, 1)
+        self._gpt.run(segment.prefix, alone)
+        self._cache.put(place, alone)
+        self._cache.trim()
+        self.rows[place] = _Row(number, segment)
+        self._seen[place] = False
+        self._seen[place, [PREFIX_PLACEHOLDER_ID, self._gpt.start_code]] = True
+
+    def drop(self, place: int) -> None:
+        """A row goes; the last one takes its place."""
+        self.rows[place], self._seen[place] = self.rows[-1], self._seen[-1].clone()
+        self.rows.pop()
+        self._seen = self._seen[:-1]
+        self._cache.drop(place)
+
+    def _has_ended(self, row: _Row) -> bool:
+        return row.codes[-1] == self._gpt.stop_code or len(row.codes) >= self._gpt.most_codes

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from voicekit.checkpoint import Checkpoint
 from voicekit.complexity import complexity
 from voicekit.errors import ModelError, ModelUnavailable
+from voicekit.gpt import LeanGPT
 
 if TYPE_CHECKING:
     import torch
@@ -213,22 +214,17 @@ def _fold_weight_norm(decoder: Any) -> None:
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
 
 
-def narrow(xtts: Any, precision: str) -> None:
-    """Turn the GPT's layers to `bfloat16` or `float16`; its embeddings, last norm and heads stay float32.
+def lean_gpt(xtts: Any, precision: str) -> LeanGPT:
+    """Take the GPT's layers out of coqui's model, in `float32`, `bfloat16` or `float16`.
 
-    The mapped float32 pages are given back tensor by tensor, so the peak is not the sum of both.
+    In float32 they are the mapped pages themselves. Narrower ones are copies, and the mapped pages are given back
+    matrix by matrix, so that the peak is not the sum of both. Embeddings, norms and heads stay float32.
     """
     import torch
 
-    dtype = getattr(torch, precision)
-    layers = xtts.gpt.gpt
-    for parameter in layers.parameters():
-        wide = parameter.data
-        parameter.data = wide.to(dtype)
-        release_pages([wide])
-    width = xtts.gpt.model_dim
-    # coqui's stand-in for GPT-2's positions is float32 zeros, which would widen everything again.
-    layers.wpe = lambda at: torch.zeros((*at.shape, width), dtype=dtype, device=at.device)
+    lean = LeanGPT(xtts.gpt, getattr(torch, precision), release_pages)
+    xtts.gpt.gpt = torch.nn.Identity()  # Hugging Face's GPT-2, which nobody runs any more
+    return lean
 
 
 # --- pages ---------------------------------------------------------------------------------------------------

@@ -17,9 +17,10 @@ from logger_config import span, timed
 from voicekit.audio import Audio
 from voicekit.checkpoint import Checkpoint
 from voicekit.complexity import complexity
-from voicekit.decoding import Sampling, decode, text_prefix
+from voicekit.decoding import Decoded, Sampling, Segment, decode, text_prefix
 from voicekit.errors import AudioError, ModelUnavailable, TextError
-from voicekit.loading import import_xtts, load_xtts, narrow, release_pages
+from voicekit.gpt import LeanGPT
+from voicekit.loading import import_xtts, lean_gpt, load_xtts, release_pages
 from voicekit.vocoding import vocode
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ CONDITIONING_RATE_HZ = 22_050  # what XTTS's conditioning mel is computed from
 OUTPUT_RATE_HZ = 24_000
 MIN_CHUNK_S = 0.33  # shorter pieces of a sample are not heard (coqui's get_gpt_cond_latents)
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+BATCH_SIZE = 8  # segments in a step: 16 gain a third more, and need 1 GB more in float32 (bench/README.md)
+ROUNDS = 4  # batches whose segments may follow each other into a row: a group, which is spoken before the next begins
 
 
 @dataclass(frozen=True)
@@ -146,8 +149,8 @@ def choose_device(wanted: str) -> Device:
 class TTSModel:
     """XTTS v2, ready to speak: `TTSModel.load(...)`, then `condition`, then `speak`."""
 
-    def __init__(self, xtts: Any, checkpoint: Checkpoint, device: Device, precision: str) -> None:
-        self._xtts = xtts
+    def __init__(self, xtts: Any, gpt: LeanGPT, checkpoint: Checkpoint, device: Device, precision: str) -> None:
+        self._xtts, self._gpt = xtts, gpt
         self.checkpoint = checkpoint
         self.device = device
         self.precision = precision
@@ -169,14 +172,13 @@ class TTSModel:
         chosen = choose_device(device)
         precision = "float32" if precision == "auto" else precision
         xtts = load_xtts(checkpoint)
-        if precision != "float32":
-            narrow(xtts, precision)
         if chosen.name != "cpu":
             xtts.to(chosen.name)
+        gpt = lean_gpt(xtts, precision)
         if chosen.name == "mps":
             # MPS refuses the speaker encoder's mel ("Output channels > 65536"); it is small, so it stays here.
             xtts.hifigan_decoder.speaker_encoder.to("cpu")
-        return cls(xtts, checkpoint, chosen, precision)
+        return cls(xtts, gpt, checkpoint, chosen, precision)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -186,7 +188,8 @@ class TTSModel:
     @property
     def parameter_bytes(self) -> int:
         """Bytes of all parameters, mapped ones included."""
-        return sum(parameter.numel() * parameter.element_size() for parameter in self._xtts.parameters())
+        rest = sum(int(parameter.nbytes) for parameter in self._xtts.parameters())
+        return rest + self._gpt.parameter_bytes
 
     def speech_settings(self, **wanted: float | None) -> SpeechSettings:
         """The checkpoint's own settings, with what the caller wants in their place (None: the checkpoint's)."""
@@ -285,39 +288,63 @@ class TTSModel:
 
     @timed(inputs=("texts", "language"))
     def speak(
-        self, texts: Sequence[str], voice: Voice, language: str, settings: SpeechSettings
+        self, texts: Sequence[str], voice: Voice, language: str, settings: SpeechSettings, batch_size: int = BATCH_SIZE
     ) -> Iterator[Speech]:
-        """Speak segments one after the other, yielding each as soon as it is done.
+        """Speak segments, several at a time, yielding them in order, each as soon as it and those before it are done.
 
         Args:
             texts: segments within the model's limits (see `voicekit.text.segments`).
             voice: of `condition`.
             language: one of `languages`.
             settings: all sampling values; the segment's own seed is derived from the one in it.
+            batch_size: the most segments that are decoded together.
 
         Raises:
             TextError: a segment cannot be tokenised or is over the model's token limit.
         """
-        for index, text in enumerate(texts):
-            yield self._speak_one(index, text, voice, language, settings)
+        for start in range(0, len(texts), batch_size * ROUNDS):
+            group = texts[start : start + batch_size * ROUNDS]
+            waiting: dict[int, Decoded] = {}
+            following = start  # the next one in order
+            for index, decoded in self._decode(group, start, voice, language, settings, batch_size):
+                waiting[index] = decoded
+                while following in waiting:
+                    yield self._vocode(following, waiting.pop(following), voice, settings.speed)
+                    following += 1
 
-    def _speak_one(
-        self, index: int, text: str, voice: Voice, language: str, settings: SpeechSettings
-    ) -> Speech:
+    def _decode(
+        self, texts: Sequence[str], start: int, voice: Voice, language: str, settings: SpeechSettings, batch_size: int
+    ) -> Iterator[tuple[int, Decoded]]:
+        """Segments by their number in the whole text, in the order in which they end."""
         import torch
 
-        with torch.inference_mode():
-            with span("Generate", done=f"Segment {index + 1} generated", stage="generate", level=logging.DEBUG) as step:
-                gpt = self._xtts.gpt
-                prefix = text_prefix(gpt, voice.conditioning.to(self.device.name), self._checked(text, language))
-                decoded = decode(gpt, prefix, settings.sampling, segment_generator(settings.seed, index))
-                step.count(codes=len(decoded.codes))
-                step.note(stopped=decoded.stopped)
-            with span("Vocode", done=f"Segment {index + 1} vocoded", stage="vocode", level=logging.DEBUG) as step:
-                step.count(codes=len(decoded.codes))
-                embedding = voice.speaker_embedding.to(self.device.name)
-                waveform = vocode(self._xtts.hifigan_decoder, decoded.latents, embedding, speed=settings.speed)
-                audio = Audio(waveform.numpy(), OUTPUT_RATE_HZ)
+        conditioning = voice.conditioning.to(self.device.name)
+        decoding: Iterator[tuple[int, Decoded]] | None = None
+        while True:
+            with span("Generate", stage="generate", level=logging.DEBUG) as step, torch.inference_mode():
+                if decoding is None:
+                    prefixes = [text_prefix(self._gpt, conditioning, self._checked(text, language)) for text in texts]
+                    numbered = enumerate(prefixes, start)
+                    segments = [Segment(each, segment_generator(settings.seed, number)) for number, each in numbered]
+                    decoding = decode(self._gpt, segments, settings.sampling, batch_size)
+                ended = next(decoding, None)
+                if ended is None:
+                    return
+                step.count(codes=len(ended[1].codes))
+                step.note(segment=start + ended[0] + 1, stopped=ended[1].stopped)
+            yield start + ended[0], ended[1]
+
+    def _vocode(self, index: int, decoded: Decoded, voice: Voice, speed: float) -> Speech:
+        import torch
+
+        with (
+            span("Vocode", done=f"Segment {index + 1} vocoded", stage="vocode", level=logging.DEBUG) as step,
+            torch.inference_mode(),
+        ):
+            step.count(codes=len(decoded.codes))
+            embedding = voice.speaker_embedding.to(self.device.name)
+            waveform = vocode(self._xtts.hifigan_decoder, decoded.latents, embedding, speed=speed)
+            audio = Audio(waveform.numpy(), OUTPUT_RATE_HZ)
         return Speech(index, audio, len(decoded.codes), decoded.stopped)
 
     def _checked(self, text: str, language: str) -> list[int]:
