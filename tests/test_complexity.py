@@ -27,6 +27,7 @@ from tests.growth_cases import CASES, Case, Growth, counted_growth
 from tests.voices import talking
 from voicekit import command_line, denoising, loading, speech_detection
 from voicekit.complexity import DECLARED, Complexity, complexity, exponent, of_stage
+from voicekit.gpt import LeanGPT
 from voicekit.tts_model import VoiceSettings
 
 TOLERANCE = 0.2
@@ -231,19 +232,22 @@ def test_a_wrong_declaration_fails(time: str, space: str, wrong: int, linear: Gr
 # --- what a case alone does not show -----------------------------------------------------------------
 
 
-def test_a_code_takes_one_pass_through_the_gpt(folder: Path) -> None:
-    passes = []
-    hook = growing_models.released_gpt(64).gpt.register_forward_hook(lambda *_: passes.append(1))
-    try:
-        growing_models.decoding(23, folder, width=64)()
-    finally:
-        hook.remove()
-    assert len(passes) == 23
+def test_a_code_takes_one_pass_through_the_gpt(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[int] = []
+    real = LeanGPT.run
+
+    def counted(self: LeanGPT, embedded: Any, cache: Any) -> Any:
+        passes.append(embedded.shape[1])
+        return real(self, embedded, cache)
+
+    monkeypatch.setattr(LeanGPT, "run", counted)
+    growing_models.decoding(23, folder, width=64)()
+    assert passes == [growing_models.PREFIX] + [1] * 23  # and one for the prefix
 
 
 def test_attention_over_the_cache_is_counted(folder: Path) -> None:
     """Its square shows where the layers are narrow; at the released width it is a few per cent up to 602 codes."""
-    sizes = [60, 120, 240]
+    sizes = [150, 300, 600]
     works = [count_torch(growing_models.decoding(codes, folder, width=64)) for codes in sizes]
     assert growth(sizes, [work.steps for work in works]) > 1.1
 
