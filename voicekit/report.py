@@ -20,7 +20,7 @@ from voicekit.improvement import Analysis, Improvement
 from voicekit.metric_words import issue_title
 from voicekit.publishing import check_target, write_whole
 from voicekit.report_details import lower_part
-from voicekit.report_page import data_uri, escaped, name_html, page
+from voicekit.report_page import SCRIPT, data_uri, escaped, name_html, page
 from voicekit.report_sample import Sample, Side, table, verdict_html
 from voicekit.report_verdict import upper_part
 
@@ -79,7 +79,7 @@ def report_html(results: Iterable[ReportEntry]) -> str:
     body += [_overview(done, failed)] if many or failed else []
     back = '<p class="back"><a href="#overview">Back to the overview</a></p>' if many else ""
     body += [shown.html + back for shown in done]
-    return page(_title(done, failed), "".join([*body, "</main>", FOOTER]))
+    return page(_title(done, failed), "".join([*body, "</main>", FOOTER]), script=SCRIPT)
 
 
 @dataclass(frozen=True)

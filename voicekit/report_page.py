@@ -41,9 +41,13 @@ def data_uri(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def page(title: str, body: str) -> str:
-    """The whole page around `body`, which is HTML; `title` is text."""
-    return _PAGE.substitute(policy=_POLICY, title=escaped(title), style=STYLE, script=SCRIPT, body=body)
+def page(title: str, body: str, *, more_style: str = "", script: str = "") -> str:
+    """The whole page around `body`, which is HTML; `title` is text. Nothing runs but `script`, if there is one."""
+    style = STYLE + more_style
+    policy = f"default-src 'none'; img-src data:; media-src data:; style-src {_hash(style)}; "
+    policy += f"{f'script-src {_hash(script)}; ' if script else ''}base-uri 'none'; form-action 'none'"
+    run = f"<script>{script}</script>\n" if script else ""
+    return _PAGE.substitute(policy=policy, title=escaped(title), style=style, run=run, body=body)
 
 
 def _hash(text: str) -> str:
@@ -248,11 +252,6 @@ for (const box of document.querySelectorAll('.compare')) {
 }
 """
 
-_POLICY = (
-    "default-src 'none'; img-src data:; media-src data:; "
-    f"style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}; base-uri 'none'; form-action 'none'"
-)
-
 _PAGE = Template("""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -267,7 +266,6 @@ _PAGE = Template("""<!DOCTYPE html>
 </head>
 <body>
 $body
-<script>$script</script>
-</body>
+$run</body>
 </html>
 """)

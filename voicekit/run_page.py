@@ -6,14 +6,11 @@ is escaped where it is put in.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from string import Template
 from typing import Any
 
-from voicekit.report_page import STYLE, escaped
+from voicekit.report_page import escaped, page
 from voicekit.run_plots import COLOURS, PLOT_STYLE, Part, Point, key, scatter, stacked, thinned, timeline
 from voicekit.run_records import STATUSES, Key, Record, Run, by_work, chosen, law_of, size_in
 from voicekit.run_report import groups_of
@@ -42,7 +39,7 @@ def as_page(found: Record, runs: Iterable[Record]) -> str:
     else:
         body = _overview(found, kept) + _regressions(found) + _outcomes(found) + _errors(found) + _unfinished(found)
         body += _groups(found, kept)
-    return _PAGE.substitute(policy=_POLICY, style=_STYLE, body=f"<main><h1>Past runs</h1>{body}</main>{_FOOTER}")
+    return page("Past runs", f"<main><h1>Past runs</h1>{body}</main>{_FOOTER}", more_style=PLOT_STYLE + _OWN_STYLE)
 
 
 # --- the page's head ---------------------------------------------------------------------------------------
@@ -434,37 +431,9 @@ _OWN_STYLE = """
 @media print { .plot { break-inside: avoid; } .group { break-inside: auto; } }
 """
 
-_STYLE = STYLE + PLOT_STYLE + _OWN_STYLE
-
 _FOOTER = """<footer><p>A median is the middle value: half of the runs took longer. 95 % of the runs took no longer than
 the p95. Cores are seconds of the processor over seconds. Only runs with the same script, model, device, precision,
 machine and number of threads are compared, and a stage by the size that it is declared to grow with. A regression: the
 latest five runs or more took over 1.25 times as long as up to thirty before them, p below 0.01 (Mann-Whitney, for all
 places tested), at no higher load. Growth: the Theil-Sen slope of log seconds over log size, with its 95 % interval.
 Memory is the resident memory of the process.</p></footer>"""
-
-
-def _hash(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
-
-
-_POLICY = (f"default-src 'none'; img-src data:; style-src 'sha256-{_hash(_STYLE)}'; base-uri 'none'; "
-           "form-action 'none'")
-
-_PAGE = Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="$policy">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<meta name="color-scheme" content="light dark">
-<link rel="icon" href="data:,">
-<title>Past runs</title>
-<style>$style</style>
-</head>
-<body>
-$body
-</body>
-</html>
-""")
