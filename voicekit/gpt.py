@@ -1,7 +1,7 @@
 """XTTS's GPT as its matrices: many segments a step, over a cache that grows in blocks.
 
 coqui's class runs Hugging Face's GPT-2 between its embeddings and its head. This one runs the same layers over the same
-parameters and nothing else: no module tree, no masks built anew at each step, float32 weights as they are mapped.
+parameters and nothing else: no module tree, no mask where no row is padded, float32 weights as they are mapped.
 Rows of a batch are right-aligned, so that all of them write at one position; XTTS gives a position to a code before the
 layers, so it does not matter where in the cache it lies. It knows tensors and codes; no text, no sampling.
 """

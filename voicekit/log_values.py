@@ -58,12 +58,6 @@ def mask_argv(argv: Sequence[str], private_flags: Sequence[str]) -> list[str]:
     return masked
 
 
-def describe(error: BaseException) -> str:
-    """``ValueError: what it says``."""
-    message = str(error)
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
-
-
 def duration(seconds: float) -> str:
     """0.375s, 3.7s."""
     return f"{seconds:.3f}s" if seconds < 1 else f"{seconds:.1f}s"

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from voicekit import complexity, crash_reports, machine, run_history
+from voicekit import complexity, crash_reports, machine, private_text, run_history
 from voicekit.log_files import DatedFileHandler
 from voicekit.log_lines import describe_error
 from voicekit.log_values import duration, mask_argv, size
@@ -29,7 +29,6 @@ from voicekit.stage_clock import Stage, StageClock
 SCHEMA = 2  # of the records
 COMPARED_RUNS = 200  # the latest ones, with which a run is compared at its end
 FOR_FILE = {"for_file": True}  # the script tells people of its failure itself, in its own words
-_OURS = re.compile(r"voicekit\..+|simple_voice_clone|improve_voice_sample")
 _FLAG = re.compile(r"--[a-z][a-z-]*|-[a-z]")
 
 _logger = logging.getLogger("logger_config")
@@ -246,7 +245,7 @@ def place_of(error: BaseException) -> str | None:
         if module == "__main__":
             module = Path(trace.tb_frame.f_code.co_filename).stem
         hidden = "__tracebackhide__" in trace.tb_frame.f_locals  # pytest's mark: a signal's handler is not where it was
-        if _OURS.fullmatch(module) and module != __name__ and not hidden:
+        if private_text.is_ours(module) and module not in ("logger_config", __name__) and not hidden:
             place = f"{module}:{trace.tb_frame.f_code.co_name}"
         trace = trace.tb_next
     return place

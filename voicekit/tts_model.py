@@ -320,19 +320,18 @@ class TTSModel:
 
         conditioning = voice.conditioning.to(self.device.name)
         decoding: Iterator[tuple[int, Decoded]] | None = None
-        while True:
+        for _ in texts:
+            # Not around the loop: inference mode is the thread's, and the caller works between two segments.
             with span("Generate", stage="generate", level=logging.DEBUG) as step, torch.inference_mode():
                 if decoding is None:
                     prefixes = [text_prefix(self._gpt, conditioning, self._checked(text, language)) for text in texts]
                     numbered = enumerate(prefixes, start)
                     segments = [Segment(each, segment_generator(settings.seed, number)) for number, each in numbered]
                     decoding = decode(self._gpt, segments, settings.sampling, batch_size)
-                ended = next(decoding, None)
-                if ended is None:
-                    return
-                step.count(codes=len(ended[1].codes))
-                step.note(segment=start + ended[0] + 1, stopped=ended[1].stopped)
-            yield start + ended[0], ended[1]
+                place, decoded = next(decoding)
+                step.count(codes=len(decoded.codes))
+                step.note(segment=start + place + 1, stopped=decoded.stopped)
+            yield start + place, decoded
 
     def _vocode(self, index: int, decoded: Decoded, voice: Voice, speed: float) -> Speech:
         import torch
