@@ -67,6 +67,7 @@ from voicekit.errors import AudioError, OutputError, TextError
 from voicekit.log_values import size
 from voicekit.measurement import HEARD_S, measure_cheaply
 from voicekit.memory import MB
+from voicekit.precision import PRECISIONS
 
 SCRIPT = "simple_voice_clone"
 logger = logging.getLogger(SCRIPT)
@@ -201,7 +202,9 @@ def clone_voice_simple(
         step.note(samples=len(heard))
         step.count(heard_s=voice.heard_s)
     with span("Split", done="Text split", stage="preprocess") as step:
-        segments = text_stage.segments(spoken_text, language, lambda piece: tts.count_tokens(piece, language))
+        segments = text_stage.segments(
+            spoken_text, language, lambda piece: tts.count_tokens(piece, language), settings.batch_size
+        )
         step.count(text_length=len(spoken_text), segments=len(segments))
     speech = _speak(tts, segments, voice, language, wanted, settings.batch_size, listener)
     with span("Write", done="Audio written", stage="write") as step:
@@ -284,9 +287,11 @@ def _load_model(weights: checkpoint.Checkpoint, settings: CloneSettings, listene
               memory=True, logger=logger) as step:
         tts = tts_model.TTSModel.load(weights, settings.device, settings.precision)
         on_gpu = "CUDA available" if tts.device.name.startswith("cuda") else f"none used ({tts.device.reason})"
-        step.note(GPU=on_gpu, device=tts.device.name, precision=tts.precision)
+        step.note(GPU=on_gpu, device=tts.device.name, arithmetic=tts.arithmetic,
+                  precision=f"{tts.precision} ({tts.precision_reason})")
         step.count(model_mb=tts.parameter_bytes / MB)
-    listener.note(f"Model: {weights.name} on {tts.device.name} ({tts.device.reason}), {tts.precision}")
+    listener.note(f"Model: {weights.name} on {tts.device.name} ({tts.device.reason}),"
+                  f" {tts.precision} ({tts.precision_reason})")
     if tts.device.name == "cpu" and machine.has_nvidia_gpu():
         listener.warn("The model runs on the CPU although this machine has an NVIDIA GPU, which is many times faster:"
                       " use --device cuda, with a torch that is built for it.")
@@ -371,8 +376,8 @@ def build_parser() -> argparse.ArgumentParser:
                        help="xtts_v2 (1.9 GB, downloaded once), a folder of an XTTS v2 model, or rehearsal and"
                        " rehearsal-tiny, which are untrained: they speak noise at true speed (default: xtts_v2)")
     model.add_argument("--device", default="auto", type=_device, help="auto, cpu, cuda, cuda:N, mps (default: auto)")
-    model.add_argument("--precision", default="auto", choices=tts_model.PRECISIONS,
-                       help="of the GPT's layers (default: auto, float32 for now)")
+    model.add_argument("--precision", default="auto", choices=PRECISIONS,
+                       help="of the GPT's layers (default: auto, the fastest here; float32 is exact)")
     model.add_argument("--batch-size", type=_batch_size, default=tts_model.BATCH_SIZE, metavar="N",
                        help="segments spoken together, 1 to 256: more are faster and need more memory"
                        f" (default: {tts_model.BATCH_SIZE})")
@@ -507,7 +512,7 @@ def _as_json(cloned: Cloned, warnings: Sequence[str]) -> dict[str, Any]:
 def _plan(text: str, args: argparse.Namespace, output: str, messages: Messages) -> Outcome:
     """What a run would do: everything is checked that needs neither the model nor the network."""
     _checked_output(output, args.force, args.voice)
-    segments = text_stage.segments(text, args.language, count_tokens=len)
+    segments = text_stage.segments(text, args.language, count_tokens=len, batch_size=args.batch_size)
     for path in args.voice:
         audio = to_mono(read_recording(path))
         _refuse_silence(audio, path)

@@ -20,10 +20,11 @@ from voicekit import loading, rehearsal
 from voicekit.checkpoint import Checkpoint, from_folder
 from voicekit.decoding import Sampling, Segment, decode
 from voicekit.gpt import LeanGPT
+from voicekit.hifigan import Generator
 from voicekit.tts_model import TTSModel
 from voicekit.vocoding import vocode
 
-PREFIX = 8  # positions; a voice and a text have 50 to 150, read once, beside which few codes would not show
+VOICE, TEXT = 4, 4  # positions; 32 and 20 to 150 really, read once, beside which few codes would not show
 GREEDY = Sampling(temperature=0.0, top_k=0, top_p=1.0, repetition_penalty=1.0)
 ORDINARY_CODE = 7
 
@@ -60,15 +61,32 @@ def released_vocoder() -> Any:
     from TTS.vocoder.models.hifigan_generator import HifiganGenerator
 
     with torch.device("meta"):
-        generator = HifiganGenerator(
+        coqui = HifiganGenerator(
             1024, 1, "2", [[1, 3]], [11], [16, 16, 4, 4], 512, [8, 8, 2, 2], inference_padding=0,
             cond_channels=512, conv_pre_weight_norm=False, conv_post_weight_norm=False, conv_post_bias=False,
             cond_in_each_up_layer=True,
         )  # fmt: skip
-    return types.SimpleNamespace(
-        waveform_decoder=lambda frames, g: torch.empty(generator(frames, g=g).shape),
-        ar_mel_length_compression=1024, output_hop_length=256, input_sample_rate=22_050, output_sample_rate=24_000,
+    released = types.SimpleNamespace(
+        waveform_decoder=coqui, ar_mel_length_compression=1024, output_hop_length=256, input_sample_rate=22_050,
+        output_sample_rate=24_000,
     )  # fmt: skip
+    return _Placed(Generator(released, packed=False))
+
+
+class _Placed:
+    """A generator without numbers, whose waveforms have a place in memory."""
+
+    def __init__(self, generator: Generator) -> None:
+        self._generator, self.stretches = generator, generator.stretches
+
+    def speaking(self, embedding: torch.Tensor) -> Any:
+        network = self._generator.speaking(embedding)
+
+        def placed(frames: torch.Tensor, before: int, after: int) -> torch.Tensor:
+            return torch.empty(network(frames, before, after).shape)
+
+        placed.context = network.context  # type: ignore[attr-defined]
+        return placed
 
 
 class _Saying(torch.nn.Module):
@@ -87,11 +105,12 @@ class _Saying(torch.nn.Module):
 
 def decoding(codes: int, _: Path, width: int = 1024) -> Run:
     gpt = released_gpt(width)
-    segment = Segment(torch.zeros(1, PREFIX, width), torch.Generator())
+    segment = Segment(torch.zeros(1, TEXT, width), torch.Generator())
 
     def run() -> object:
         with torch.inference_mode(), patch.object(gpt, "mel_head", _Saying(gpt, codes)):
-            return list(decode(LeanGPT(gpt, torch.float32), [segment], GREEDY, 1))
+            lean = LeanGPT(gpt, torch.float32)
+            return list(decode(lean, lean.hear(torch.zeros(1, VOICE, width)), [segment], GREEDY, 1))
 
     return run
 
@@ -103,7 +122,7 @@ def vocoding_as_released(codes: int, _: Path) -> Run:
 
 
 def vocoding_tiny(codes: int, _: Path) -> Run:
-    vocoder = tiny_model()._xtts.hifigan_decoder
+    vocoder = tiny_model()._generator
     latents, embedding = torch.zeros(codes, 64), torch.zeros(1, 512, 1)
     return torch.inference_mode()(lambda: vocode(vocoder, latents, embedding))
 
@@ -129,7 +148,7 @@ def _loading(parameters: int, folder: Path, dtype: torch.dtype) -> Run:
     torch.save({"model": {"matrix": torch.zeros(parameters, dtype=dtype)}}, weights)
     checkpoint = Checkpoint("one matrix", tiny.config, tiny.vocab, weights)
 
-    def one_matrix(_: Any) -> torch.nn.Module:
+    def one_matrix(*_: Any) -> torch.nn.Module:
         model = torch.nn.Module()
         model.matrix = torch.nn.Parameter(torch.empty(parameters))
         model.hifigan_decoder = torch.nn.Module()
@@ -137,7 +156,7 @@ def _loading(parameters: int, folder: Path, dtype: torch.dtype) -> Run:
         return model
 
     def run() -> object:
-        with patch.object(loading, "import_xtts", lambda: one_matrix):
+        with patch.object(loading, "build", one_matrix):
             return loading.load_xtts(checkpoint)
 
     return run

@@ -139,7 +139,7 @@ MODEL = (
     Case("voicekit.loading.load_xtts", 2_000_000, models.loading_float32, ("python", "process")),
     Case("voicekit.tts_model.TTSModel.condition", 3, models.conditioning, ("torch",), timed_up_to=30),
     Case("voicekit.decoding.decode", 150, models.decoding, ("torch",), timed_up_to=CODES_CEILING),
-    Case("voicekit.vocoding.vocode", 300, models.vocoding_as_released, ("torch",),
+    Case("voicekit.vocoding.vocode", 600, models.vocoding_as_released, ("torch",),
          timed=models.vocoding_tiny, timed_up_to=200),
 )  # fmt: skip
 

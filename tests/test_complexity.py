@@ -242,7 +242,7 @@ def test_a_code_takes_one_pass_through_the_gpt(folder: Path, monkeypatch: pytest
 
     monkeypatch.setattr(LeanGPT, "run", counted)
     growing_models.decoding(23, folder, width=64)()
-    assert passes == [growing_models.PREFIX] + [1] * 23  # and one for the prefix
+    assert passes == [growing_models.VOICE, growing_models.TEXT] + [1] * 23
 
 
 def test_attention_over_the_cache_is_counted(folder: Path) -> None:

@@ -477,15 +477,15 @@ def test_a_config_of_another_depth_than_the_weights_is_refused(
         ("{}", "another model"),
         ('{"model": "vits"}', "'vits'"),
         ('{"model": "xtts", "model_args": null}', "no usable XTTS configuration"),
-        ('{"model": "xtts", "model_args": 5}', "XTTS v1"),
+        ('{"model": "xtts", "model_args": 5}', "model_args is 5, not an object"),
+        ('{"model": "xtts", "top_k": "many"}', "top_k is 'many', not a whole number"),
         ('{"model": "xtts"}', "XTTS v1"),  # coqui's default: no perceiver
         (b"\xff\xfe\x00", "no usable XTTS configuration"),
         ("[" * 100_000, "no usable XTTS configuration"),
     ],
     ids=["cut", "empty", "list", "null", "no model", "another model", "no arguments", "arguments a number",
-         "v1 by default", "no UTF-8", "deep"],
+         "a setting of another type", "v1 by default", "no UTF-8", "deep"],
 )  # fmt: skip
-@pytest.mark.filterwarnings("ignore:Type mismatch")
 def test_a_config_that_is_none_is_refused(folder: Path, content: str | bytes, told: str) -> None:
     replace(folder / "config.json", content)
     if not content:

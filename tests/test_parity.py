@@ -17,7 +17,7 @@ import pytest
 
 from voicekit.audio import Audio, mean_channels, read_recording, resample_like_coqui
 from voicekit.checkpoint import from_folder
-from voicekit.decoding import Decoded, Segment, decode, text_prefix
+from voicekit.decoding import Decoded, Segment, decode, embed_text
 from voicekit.text import segments
 from voicekit.tts_model import TTSModel, Voice, segment_generator
 from voicekit.vocoding import vocode
@@ -75,9 +75,9 @@ def speak_all(model: TTSModel, texts: Sequence[str], language: str, voice: Voice
 
     gpt, sampling = model._gpt, model.speech_settings(temperature=0.0).sampling
     with torch.inference_mode():
-        prefixes = [text_prefix(gpt, voice.conditioning, model.tokens(text, language)) for text in texts]
-        segments = [Segment(prefix, segment_generator(0, number)) for number, prefix in enumerate(prefixes)]
-        ended = dict(decode(gpt, segments, sampling, rows))
+        embedded = [embed_text(gpt, model.tokens(text, language)) for text in texts]
+        segments = [Segment(text, segment_generator(0, number)) for number, text in enumerate(embedded)]
+        ended = dict(decode(gpt, gpt.hear(voice.conditioning), segments, sampling, rows))
         return [_vocoded(model, ended[number], voice) for number in range(len(texts))]
 
 
@@ -86,7 +86,7 @@ def speak(model: TTSModel, text: str, language: str, voice: Voice) -> Spoken:
 
 
 def _vocoded(model: TTSModel, decoded: Decoded, voice: Voice) -> Spoken:
-    waveform = vocode(model._xtts.hifigan_decoder, decoded.latents, voice.speaker_embedding).numpy()
+    waveform = vocode(model._generator, decoded.latents, voice.speaker_embedding).numpy()
     return Spoken(decoded.codes.numpy(), decoded.latents.numpy(), waveform)
 
 

@@ -157,3 +157,20 @@ def test_more_than_a_text_is_refused(tmp_path: Path) -> None:
         read_text("/dev/zero")
     with pytest.raises(TextError, match="cannot be read"):
         read_text(str(tmp_path / "missing.txt"))
+
+
+SHORT = (
+    "The village lay at the end of a long valley. In winter the road was closed for weeks, and nobody came. "
+    "Oh. People told each other stories by the fire, and the oldest was about a clock that ran backwards."
+)
+
+
+def test_a_short_text_fills_the_batch_with_sentences() -> None:
+    alone, together = ([each.text for each in segments(SHORT, "en", len, size)] for size in (1, 8))
+    assert len(alone) == 1
+    assert [text[:4] for text in together] == ["The ", "In w", "Peop"]  # "Oh." is a fragment, and joins a neighbour
+    assert without_space("".join(together)) == without_space(SHORT)
+
+
+def test_a_text_that_fills_the_batch_anyway_is_cut_the_same() -> None:
+    assert segments(ENGLISH * 30, "en", len, 8) == segments(ENGLISH * 30, "en", len)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from voicekit.tts_model import (
     Voice,
     VoiceSettings,
     choose_device,
+    groups,
     import_packages,
     segment_generator,
 )
@@ -139,22 +142,84 @@ def test_narrow_layers_speak_nearly_what_float32_speaks(tiny_checkpoint: Path, m
     """The scores of the first code differ by the rounding of the narrow layers, and by no more."""
     import torch
 
-    from voicekit.decoding import text_prefix
-    from voicekit.gpt import Cache
+    from voicekit.decoding import embed_text
 
     scores = {}
     for precision in ("float32", "bfloat16", "float16"):
         gpt = TTSModel.load(from_folder(tiny_checkpoint), "cpu", precision)._gpt
         with torch.inference_mode():
-            prefix = text_prefix(gpt, voice.conditioning, model.tokens("One two three.", "en"))
-            cache = Cache(gpt, 1)
-            gpt.run(prefix, cache)
+            cache = gpt.hear(voice.conditioning).for_rows(1)
+            gpt.run(embed_text(gpt, model.tokens("One two three.", "en")), cache)
             states = gpt.run(gpt.embed_codes([gpt.start_code], [0]), cache)
             scores[precision] = gpt.logits(gpt.latents(states))[0].log_softmax(-1)
     exact = scores["float32"]
     for precision, bound in (("bfloat16", 0.05), ("float16", 0.005)):
         divergence = float((exact.exp() * (exact - scores[precision])).sum())
         assert 0 < divergence < bound, (precision, divergence)
+
+
+def test_the_plan_of_a_text_is_a_function_of_its_length() -> None:
+    assert list(groups(3, 8, first_alone=False)) == [range(3)]
+    assert list(groups(70, 8, first_alone=False)) == [range(32), range(32, 64), range(64, 70)]
+    assert list(groups(70, 8, first_alone=True)) == [range(1), range(1, 33), range(33, 65), range(65, 70)]
+    assert list(groups(1, 8, first_alone=True)) == [range(1)]
+    assert list(groups(0, 8, first_alone=True)) == []
+
+
+def test_who_listens_hears_the_first_segment_before_the_others_begin(model: TTSModel, voice: Voice) -> None:
+    texts = ["One two three.", "Four five.", "Six."]
+    settings = model.speech_settings(seed=5)
+    begun: list[int] = []
+    real = model._segment
+
+    def noted(text: str, language: str, seed: int, number: int) -> Any:
+        begun.append(number)
+        return real(text, language, seed, number)
+
+    with patch.object(model, "_segment", noted):
+        speech = model.speak(texts, voice, "en", settings, first_alone=True)
+        assert next(speech).index == 0
+        assert begun == [0]
+        assert [each.index for each in speech] == [1, 2]
+    assert begun == [0, 1, 2]
+
+
+def test_out_of_gpu_memory_halves_the_batch_and_says_so(
+    model: TTSModel, voice: Voice, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A GPU that holds two segments at a time: the same segments come, and none twice."""
+    import torch
+
+    from voicekit import tts_model
+
+    texts = ["One two three.", "Four five.", "Six.", "Seven eight nine.", "Ten."]
+    settings = model.speech_settings(temperature=0.0)
+    whole = [each.audio.samples for each in model.speak(texts, voice, "en", settings, 8)]
+    tried: list[int] = []
+    real = tts_model.decode
+
+    def cramped(gpt: Any, heard: Any, segments: Any, sampling: Any, rows: int) -> Any:
+        tried.append(rows)
+        if rows > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(gpt, heard, segments, sampling, rows)
+
+    with patch.object(tts_model, "decode", cramped):
+        halved = list(model.speak(texts, voice, "en", settings, 8))
+    assert tried == [8, 4, 2]
+    assert [each.index for each in halved] == list(range(5))
+    assert all(np.array_equal(a, b.audio.samples) for a, b in zip(whole, halved, strict=True))
+    assert "going on with 4" in caplog.text and "going on with 2" in caplog.text
+
+
+def test_out_of_memory_with_one_segment_is_an_error(model: TTSModel, voice: Voice) -> None:
+    import torch
+
+    from voicekit import tts_model
+
+    with patch.object(tts_model, "decode", side_effect=torch.OutOfMemoryError("CUDA out of memory")):
+        with pytest.raises(torch.OutOfMemoryError):
+            list(model.speak(["One."], voice, "en", model.speech_settings(), 2))
 
 
 def test_seeds_make_takes(model: TTSModel, voice: Voice) -> None:

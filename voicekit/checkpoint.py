@@ -8,7 +8,6 @@ asked for and how progress looks.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from logger_config import span
+from voicekit import remembered
 from voicekit.download import HubUnavailable, ReleasedFile, fetch, missing_bytes, sha256_of
 from voicekit.errors import ModelError, ModelUnavailable
 
@@ -28,6 +28,7 @@ LICENSE_NAME = "Coqui Public Model License 1.0.0 (CPML)"
 LICENSE_URL = "https://coqui.ai/cpml.txt"
 LICENSE_MIRROR_URL = "https://tts-hub.github.io/cpml"
 APP_NAME = "voice-cloning"
+VERIFIED = "verified"  # files by path: [size, mtime_ns, inode, sha256]
 
 # The published figures; two independent lists agree on them.
 RELEASED_FILES = (
@@ -222,7 +223,7 @@ def _verify(path: Path, file: ReleasedFile) -> None:
     """Compare size and SHA-256, once: afterwards a stat is enough."""
     real = path.resolve()
     try:
-        if _Memory.read().get(str(real)) == _fingerprint(real, file):
+        if remembered.read(VERIFIED).get(str(real)) == _fingerprint(real, file):
             return
         size = real.stat().st_size
         actual = sha256_of(real) if size == file.size_bytes else f"another size, {size} bytes"
@@ -239,42 +240,13 @@ def _verify(path: Path, file: ReleasedFile) -> None:
 
 def _remember(path: Path, file: ReleasedFile) -> None:
     real = path.resolve()
-    _Memory.write({**_Memory.read(), str(real): _fingerprint(real, file)})
+    remembered.write(VERIFIED, {**remembered.read(VERIFIED), str(real): _fingerprint(real, file)})
 
 
 def _fingerprint(real: Path, file: ReleasedFile) -> list[object]:
     """What changes when a file does, and the hash that it was found to have."""
     stat = real.stat()
     return [stat.st_size, stat.st_mtime_ns, stat.st_ino, file.sha256]
-
-
-class _Memory:
-    """What was verified before: {path: [size, mtime_ns, inode, sha256]} in the user's cache folder."""
-
-    @staticmethod
-    def path() -> Path:
-        import platformdirs
-
-        return Path(platformdirs.user_cache_dir(APP_NAME)) / "verified.json"
-
-    @classmethod
-    def read(cls) -> dict[str, list[object]]:
-        try:
-            content = json.loads(cls.path().read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}  # nothing remembered, or damaged: verify again
-        return content if isinstance(content, dict) else {}
-
-    @classmethod
-    def write(cls, content: dict[str, list[object]]) -> None:
-        path = cls.path()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            temporary = path.with_suffix(f".{os.getpid()}")
-            temporary.write_text(json.dumps(content), "utf-8")
-            temporary.replace(path)
-        except OSError:
-            return  # a read-only cache costs a second verification, nothing else
 
 
 @dataclass(frozen=True)

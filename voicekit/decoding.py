@@ -1,4 +1,4 @@
-"""The GPT decode: prefixes of embeddings in, audio codes and their latents out, many segments at once.
+"""The GPT decode: embedded texts and a voice in, audio codes and their latents out, many segments at once.
 
 A step reads all weights of the GPT, which takes as long for one segment as for several: so segments are decoded
 together, and where one ends the next takes its place. The hidden state from which a code is chosen is also the latent
@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from voicekit.complexity import complexity
-from voicekit.gpt import Cache, LeanGPT
+from voicekit.gpt import LeanGPT
+from voicekit.key_values import Cache
 
 if TYPE_CHECKING:
     import torch
@@ -63,19 +64,15 @@ class Decoded:
     stopped: bool
 
 
-def text_prefix(gpt: LeanGPT, conditioning: torch.Tensor, token_ids: list[int]) -> torch.Tensor:
-    """Embed the voice and the text: float32 [1, 32 + tokens + 2, width].
-
-    Args:
-        conditioning: float32 [1, 32, width], the voice's conditioning latents.
-        token_ids: the text's BPE ids without start and stop.
-    """
+def embed_text(gpt: LeanGPT, token_ids: list[int]) -> torch.Tensor:
+    """A text as the GPT takes it, float32 [1, tokens + 2, width], from its BPE ids without start and stop."""
     import torch
 
     coqui = gpt.coqui
-    text = torch.tensor([[coqui.start_text_token, *token_ids, coqui.stop_text_token]], device=conditioning.device)
-    embedded = coqui.text_embedding(text) + coqui.text_pos_embedding(text)
-    return torch.cat([conditioning, embedded], dim=1)  # the voice comes first: [1, 32 + T, width]
+    ids = [coqui.start_text_token, *token_ids, coqui.stop_text_token]
+    text = torch.tensor([ids], device=coqui.text_embedding.weight.device)
+    embedded: torch.Tensor = coqui.text_embedding(text) + coqui.text_pos_embedding(text)
+    return embedded
 
 
 def process_scores(logits: torch.Tensor, seen: torch.Tensor, sampling: Sampling) -> torch.Tensor:
@@ -122,32 +119,36 @@ def choose_codes(
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """What is decoded: a prefix of `text_prefix`, float32 [1, P, width], and a CPU generator seeded for it."""
+    """What is decoded: a text of `embed_text`, float32 [1, T, width], and a CPU generator seeded for it."""
 
-    prefix: torch.Tensor
+    text: torch.Tensor
     generator: torch.Generator
 
 
 @complexity(size="codes", time="O(n)", space="O(n)", stage="generate")
-def decode(gpt: LeanGPT, segments: Sequence[Segment], sampling: Sampling, rows: int) -> Iterator[tuple[int, Decoded]]:
+def decode(
+    gpt: LeanGPT, voice: Cache, segments: Sequence[Segment], sampling: Sampling, rows: int
+) -> Iterator[tuple[int, Decoded]]:
     """Speak segments, `rows` at a time: codes until the stop code or the model's ceiling (602 codes as released).
 
-    The longest prefixes come first, and a segment that ends makes room for the next. Which segments share a step, and
-    in which row, depends on nothing but the prefixes, the codes and `rows`: the same inputs give the same bytes.
+    The longest texts come first, and a segment that ends makes room for the next. Which segments share a step, and
+    in which row, depends on nothing but the texts, the codes and `rows`: the same inputs give the same bytes.
 
     Time O(n) steps of all codes, each reading all GPT weights once (memory-bound) and what its rows hold in the cache;
     space O(rows * longest) cache (246 kB a position and row in float32 as released) and the latents of what is spoken.
 
     Args:
+        voice: of `LeanGPT.hear`; all segments are spoken in it.
         sampling: how codes are chosen.
         rows: the most segments in a step, 1 or more.
 
     Yields:
         The number of a segment and what the GPT said for it, in the order in which they end.
     """
-    order = sorted(range(len(segments)), key=lambda number: -segments[number].prefix.shape[1])
+    order = sorted(range(len(segments)), key=lambda number: -segments[number].text.shape[1])
     waiting = deque(order)
-    batch = _Batch(gpt, sampling, [(number, segments[number]) for number in (waiting.popleft() for _ in order[:rows])])
+    first = [(number, segments[number]) for number in (waiting.popleft() for _ in order[:rows])]
+    batch = _Batch(gpt, voice, sampling, first)
     while batch.rows:
         for row in reversed(batch.step()):  # the last first: a row that goes is replaced by the last one
             ended = batch.rows[row]
@@ -177,21 +178,23 @@ class _Row:
 class _Batch:
     """Segments that share their steps, and what the GPT remembers of them."""
 
-    def __init__(self, gpt: LeanGPT, sampling: Sampling, first: Sequence[tuple[int, Segment]]) -> None:
+    def __init__(
+        self, gpt: LeanGPT, voice: Cache, sampling: Sampling, first: Sequence[tuple[int, Segment]]
+    ) -> None:
         import torch
 
         self.rows = [_Row(number, segment) for number, segment in first]
-        self._gpt, self._sampling = gpt, sampling
+        self._gpt, self._voice, self._sampling = gpt, voice, sampling
         self._seen = torch.zeros(len(first), gpt.codes, dtype=torch.bool)
         self._seen[:, [PREFIX_PLACEHOLDER_ID, gpt.start_code]] = True
-        self._cache = Cache(gpt, len(first))
-        prefixes = [segment.prefix for _, segment in first]
-        longest = max((prefix.shape[1] for prefix in prefixes), default=0)
-        for row, prefix in enumerate(prefixes):
-            self._cache.start[row] = longest - prefix.shape[1]
-        if prefixes:
+        self._cache = voice.for_rows(len(first))
+        texts = [segment.text for _, segment in first]
+        longest = max((text.shape[1] for text in texts), default=0)
+        for row, text in enumerate(texts):
+            self._cache.start[row] += longest - text.shape[1]
+        if texts:
             pad = torch.nn.functional.pad
-            gpt.run(torch.cat([pad(each, (0, 0, longest - each.shape[1], 0)) for each in prefixes]), self._cache)
+            gpt.run(torch.cat([pad(each, (0, 0, longest - each.shape[1], 0)) for each in texts]), self._cache)
 
     def step(self) -> list[int]:
         """One code more for each row; the rows that have ended with it."""
@@ -207,9 +210,9 @@ class _Batch:
         return [place for place, row in enumerate(self.rows) if self._has_ended(row)]
 
     def join(self, place: int, number: int, segment: Segment) -> None:
-        """A segment begins in the row of one that has ended; its prefix is no longer than what the cache holds."""
-        alone = Cache(self._gpt, 1)
-        self._gpt.run(segment.prefix, alone)
+        """A segment begins in the row of one that has ended; its text is no longer than what the cache holds."""
+        alone = self._voice.for_rows(1)
+        self._gpt.run(segment.text, alone)
         self._cache.put(place, alone)
         self._cache.trim()
         self.rows[place] = _Row(number, segment)

@@ -1,4 +1,4 @@
-"""A checkpoint on disk -> coqui's `Xtts` in memory, without a second copy of the weights.
+"""A checkpoint on disk -> XTTS in memory (`voicekit.xtts_modules`), without a second copy of the weights.
 
 coqui's own loader initialises half a billion random parameters, reads the whole file beside them
 and rewrites it. Here the parameters are created without memory, the file is mapped, and the mapped
@@ -8,13 +8,13 @@ into the checkpoint's folder. All loading tricks of the project stay in this mod
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
+import dataclasses
 import json
 import mmap
 import os
 import pickle
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,10 @@ from voicekit.checkpoint import Checkpoint
 from voicekit.complexity import complexity
 from voicekit.errors import ModelError, ModelUnavailable
 from voicekit.gpt import LeanGPT
+from voicekit.hifigan import Generator
+from voicekit.native import kernels
+from voicekit.xtts_config import ModelArguments, XTTSConfig, parse
+from voicekit.xtts_modules import build, import_classes
 
 if TYPE_CHECKING:
     import torch
@@ -50,63 +54,79 @@ class InertConfig:
         pass
 
 
-def import_xtts() -> Any:
-    """Import coqui's XTTS classes (4 s: torch and transformers); the class `Xtts`.
+def import_model() -> None:
+    """Import torch and what is used of coqui's (1.5 s).
 
     Raises:
         ModelUnavailable: coqui-tts or one of its packages is missing or does not fit.
+    """
+    try:
+        import_classes()
+    except ImportError as error:
+        raise _unavailable(error) from error
+
+
+def import_xtts() -> Any:
+    """Import coqui's own model (4 s: transformers, and its trainer), which nothing that speaks needs; the class `Xtts`.
+
+    Raises:
+        ModelUnavailable: as `import_model`.
     """
     # transformers warns of GPT-2's token ids, which XTTS does not use; its other errors still show.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
         from TTS.tts.models.xtts import Xtts
     except ImportError as error:
-        raise ModelUnavailable(
-            f"XTTS cannot be imported ({error}).",
-            "Install the packages: python -m pip install -r requirements.txt"
-            " (the old package named TTS must not be installed; coqui-tts provides it).",
-        ) from error
+        raise _unavailable(error) from error
     return Xtts
+
+
+def _unavailable(error: ImportError) -> ModelUnavailable:
+    return ModelUnavailable(
+        f"XTTS cannot be imported ({error}).",
+        "Install the packages: python -m pip install -r requirements.txt"
+        " (the old package named TTS must not be installed; coqui-tts provides it).",
+    )
 
 
 @complexity(size="model_mb", time="O(1)", space="O(1)", stage="load_model")
 def load_xtts(checkpoint: Checkpoint) -> Any:
-    """Build coqui's `Xtts` over the checkpoint's mapped weights: float32, CPU, evaluation mode.
+    """Build XTTS over the checkpoint's mapped weights: float32, CPU, evaluation mode.
 
     Float32 weights are neither read nor copied here, whatever their size: a page is read when it is first used,
     and then it is the file's, once. Other precisions are copied: O(bytes).
+
+    Returns:
+        The module of `xtts_modules.build`, with the checkpoint's `config` (`XTTSConfig`) and coqui's `tokenizer`.
 
     Raises:
         ModelError: the folder is broken: unreadable or foreign files, missing or misshapen tensors.
         ModelUnavailable: packages are missing.
     """
-    xtts_class = import_xtts()
+    import_model()
     config = _read_config(checkpoint.config)
     tokenizer = _read_tokenizer(checkpoint.vocab)
-    _fit_to_tokenizer(config.model_args, tokenizer, checkpoint.vocab)
-    xtts = _build(xtts_class, config, checkpoint.config)
-    xtts.tokenizer = tokenizer
+    args = _with_text_tokens(config.model_args, tokenizer, checkpoint.vocab)
+    xtts = _build(args, tokenizer.get_number_tokens(), checkpoint.config)
+    xtts.config, xtts.tokenizer = config, tokenizer
     _assign(xtts, read_state(checkpoint.weights), checkpoint.weights)
-    xtts.train(False)  # not Xtts.eval(), which would build Hugging Face's generation wrapper
+    xtts.eval()
     _fold_weight_norm(xtts.hifigan_decoder.waveform_decoder)
     return xtts
 
 
-def _read_config(path: Path) -> Any:
-    from TTS.tts.configs.xtts_config import XttsConfig
-
+def _read_config(path: Path) -> XTTSConfig:
     try:
-        kind = json.loads(path.read_text("utf-8")).get("model")
+        content = json.loads(path.read_text("utf-8"))
+        kind = content.get("model")
         if kind != "xtts":
             raise ModelError(f"{path} is the configuration of another model ({kind!r}, not 'xtts').", _REPLACE)
-        config = XttsConfig()
-        config.load_json(str(path))
-        is_v2 = config.model_args.gpt_use_perceiver_resampler
+        config = parse(content)
     except ModelError:
         raise
-    except Exception as error:  # coqpit raises what its fields raise; a deep nesting is a RecursionError
+    except Exception as error:  # no JSON, no object, values of other types; a deep nesting is a RecursionError
         raise ModelError(f"{path} is no usable XTTS configuration ({_first_line(error)}).", _REPLACE) from error
-    if not is_v2:
+    if not config.model_args.gpt_use_perceiver_resampler:
         raise ModelError(f"{path} describes XTTS v1; only XTTS v2 is spoken here.", _REPLACE)
     return config
 
@@ -120,34 +140,25 @@ def _read_tokenizer(path: Path) -> Any:
         raise ModelError(f"{path} is no usable tokenizer ({error}).", _REPLACE) from error
 
 
-def _fit_to_tokenizer(args: Any, tokenizer: Any, vocab: Path) -> None:
+def _with_text_tokens(args: ModelArguments, tokenizer: Any, vocab: Path) -> ModelArguments:
     """Take the text tokens from the tokenizer, as coqui does; the release's config holds null for them."""
-    args.gpt_number_text_tokens = tokenizer.get_number_tokens()
+    found: dict[str, Any] = {}
     for field, token in (("gpt_start_text_token", "[START]"), ("gpt_stop_text_token", "[STOP]")):
         token_id = tokenizer.tokenizer.token_to_id(token)
         if token_id is None and getattr(args, field) is None:
             raise ModelError(f"{vocab} has no token {token}, and config.json does not say which one it is.", _REPLACE)
         if token_id is not None:
-            setattr(args, field, token_id)
+            found[field] = token_id
+    return dataclasses.replace(args, **found)
 
 
-def _build(xtts_class: Any, config: Any, path: Path) -> Any:
+def _build(args: ModelArguments, text_tokens: int, path: Path) -> Any:
     try:
-        with _parameters_without_memory():
-            return xtts_class(config)
-    except Exception as error:  # sizes that are no sizes: each layer of torch and transformers has its own error
+        return build(args, text_tokens)
+    except Exception as error:  # sizes that are no sizes: each layer of torch has its own error
         raise ModelError(
             f"{path} describes no XTTS that can be built ({type(error).__name__}: {_first_line(error)}).", _REPLACE
         ) from error
-
-
-@contextlib.contextmanager
-def _parameters_without_memory() -> Iterator[None]:
-    """Parameters on the meta device, buffers (mel filters, windows) real: they are computed, not loaded."""
-    from accelerate import init_empty_weights
-
-    with init_empty_weights(include_buffers=False):
-        yield
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
@@ -215,16 +226,25 @@ def _fold_weight_norm(decoder: Any) -> None:
 
 
 def lean_gpt(xtts: Any, precision: str) -> LeanGPT:
-    """Take the GPT's layers out of coqui's model, in `float32`, `bfloat16` or `float16`.
+    """Take the GPT's layers out of the model, in `float32`, `bfloat16` or `float16`.
 
-    In float32 they are the mapped pages themselves. Narrower ones are copies, and the mapped pages are given back
-    matrix by matrix, so that the peak is not the sum of both. Embeddings, norms and heads stay float32.
+    Where they are copied to a faster layout or a narrower type, the mapped pages are given back matrix by matrix, so
+    that the peak is not the sum of both. Embeddings, norms and heads stay float32.
     """
     import torch
 
-    lean = LeanGPT(xtts.gpt, getattr(torch, precision), release_pages)
-    xtts.gpt.gpt = torch.nn.Identity()  # Hugging Face's GPT-2, which nobody runs any more
+    lean = LeanGPT(xtts.gpt, getattr(torch, precision), kernels(), release_pages)
+    xtts.gpt.gpt = torch.nn.Identity()
     return lean
+
+
+def generator(xtts: Any) -> Generator:
+    """Take the vocoder's network out of the model."""
+    import torch
+
+    taken = Generator(xtts.hifigan_decoder, given_back=release_pages)
+    xtts.hifigan_decoder.waveform_decoder = torch.nn.Identity()
+    return taken
 
 
 # --- pages ---------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -74,6 +75,7 @@ def decode_text(data: bytes, source: str) -> str:
         raise TextError(f"The text of {source!r} is not UTF-8.", "Save it as UTF-8.") from error
 
 
+FRAGMENT_SHARE = 6  # of the limit: shorter pieces, 41 characters in English, are joined; XTTS speaks fragments badly
 _TAIL = 16  # characters before a dot that are looked at: longer than any abbreviation
 
 
@@ -120,13 +122,17 @@ def _printable(character: str) -> bool:
 
 
 @complexity(size="characters", time="O(n)", space="O(n)")
-def segments(text: str, language: str, count_tokens: Callable[[str], int]) -> tuple[Segment, ...]:
+def segments(
+    text: str, language: str, count_tokens: Callable[[str], int], batch_size: int = 1
+) -> tuple[Segment, ...]:
     """Cut a text into segments that XTTS can speak at once, in order.
 
     Args:
         text: any text; it is cleaned first.
         language: one of `LANGUAGES`.
         count_tokens: how many BPE tokens a piece makes in this language.
+        batch_size: segments that are spoken together. A text that is too short to fill a batch is cut into more
+            segments, at sentence ends, so that each of them is done sooner.
 
     Returns:
         At least one segment. O(characters) time, and one token count a piece.
@@ -136,11 +142,13 @@ def segments(text: str, language: str, count_tokens: Callable[[str], int]) -> tu
     """
     fits = _Limits(MAX_CHARACTERS[language], count_tokens)
     cut: list[Segment] = []
-    for paragraph in re.split(r"\n\s*\n", clean(text)):
+    cleaned = clean(text)
+    enough = len(cleaned) // batch_size
+    for paragraph in re.split(r"\n\s*\n", cleaned):
         paragraph = " ".join(paragraph.split())
         if not any(unicodedata.category(character)[0] in "LN" for character in paragraph):
             continue  # a line of asterisks or dashes
-        pieces = _pack(_cut_long(_sentences(paragraph), fits), fits)
+        pieces = _pack(_cut_long(_sentences(paragraph), fits), fits, enough)
         cut += [Segment(piece, _gap_after(piece)) for piece in pieces[:-1]]
         cut.append(Segment(pieces[-1], PARAGRAPH_GAP_S))
     return tuple(cut)
@@ -210,12 +218,13 @@ def _has_no_spaces(word: str) -> bool:
     return sum(unicodedata.east_asian_width(character) in "WF" for character in word) > len(word) // 2
 
 
-def _pack(pieces: Sequence[str], fits: _Limits) -> list[str]:
-    """Join neighbours while they fit, so that segments are few and none is a fragment."""
+def _pack(pieces: Sequence[str], fits: _Limits, enough: int = sys.maxsize) -> list[str]:
+    """Join neighbours while they fit and have not `enough` characters, so that segments are few and none a fragment."""
     packed: list[str] = []
     for piece in pieces:
         joined = _joined(packed[-1], piece) if packed else ""
-        if packed and fits(joined):
+        has_fragment = bool(packed) and min(len(packed[-1]), len(piece)) < fits.max_characters // FRAGMENT_SHARE
+        if packed and (len(joined) <= enough or has_fragment) and fits(joined):
             packed[-1] = joined
         else:
             packed.append(piece)

@@ -17,21 +17,21 @@ from logger_config import span, timed
 from voicekit.audio import Audio
 from voicekit.checkpoint import Checkpoint
 from voicekit.complexity import complexity
-from voicekit.decoding import Decoded, Sampling, Segment, decode, text_prefix
+from voicekit.decoding import Decoded, Sampling, Segment, decode, embed_text
 from voicekit.errors import AudioError, ModelUnavailable, TextError
-from voicekit.gpt import LeanGPT
-from voicekit.loading import import_xtts, lean_gpt, load_xtts, release_pages
+from voicekit.key_values import Cache
+from voicekit.loading import generator, import_model, lean_gpt, load_xtts, release_pages
+from voicekit.precision import Chosen, choose
 from voicekit.vocoding import vocode
+from voicekit.xtts_modules import CONDITIONING_RATE_HZ as CONDITIONING_RATE_HZ  # told on: the faces prepare samples
+from voicekit.xtts_modules import MIN_CHUNK_S, conditioning_latents, speaker_embedding
 
 if TYPE_CHECKING:
     import torch
 
 logger = logging.getLogger(__name__)
 
-CONDITIONING_RATE_HZ = 22_050  # what XTTS's conditioning mel is computed from
 OUTPUT_RATE_HZ = 24_000
-MIN_CHUNK_S = 0.33  # shorter pieces of a sample are not heard (coqui's get_gpt_cond_latents)
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 BATCH_SIZE = 8  # segments in a step: 16 gain a third more, and need 1 GB more in float32 (bench/README.md)
 ROUNDS = 4  # batches whose segments may follow each other into a row: a group, which is spoken before the next begins
 
@@ -107,11 +107,11 @@ class Speech:
 
 
 def import_packages(threads: int | None = None) -> None:
-    """Import torch and coqui's classes (seconds), and set torch's threads: never more than there are cores.
+    """Import torch and coqui's classes (1.5 s), and set torch's threads: never more than there are cores.
 
     Threads that share a core wait for each other by spinning: twice too many are many times slower.
     """
-    import_xtts()
+    import_model()
     if threads:
         import torch
 
@@ -149,11 +149,14 @@ def choose_device(wanted: str) -> Device:
 class TTSModel:
     """XTTS v2, ready to speak: `TTSModel.load(...)`, then `condition`, then `speak`."""
 
-    def __init__(self, xtts: Any, gpt: LeanGPT, checkpoint: Checkpoint, device: Device, precision: str) -> None:
-        self._xtts, self._gpt = xtts, gpt
+    def __init__(self, xtts: Any, precision: Chosen, checkpoint: Checkpoint, device: Device) -> None:
+        """`xtts`: of `loading.load_xtts`, on the device; its GPT and its vocoder are taken out of it."""
+        self._gpt, self._generator = lean_gpt(xtts, precision.name), generator(xtts)
+        self._xtts = xtts
         self.checkpoint = checkpoint
         self.device = device
-        self.precision = precision
+        self.precision = precision.name
+        self.precision_reason = precision.reason
 
     @classmethod
     @timed
@@ -163,22 +166,21 @@ class TTSModel:
         Args:
             checkpoint: see `voicekit.checkpoint` and `voicekit.rehearsal`.
             device: auto, cpu, cuda, cuda:N, mps.
-            precision: of the GPT's layers: auto (float32 for now), float32, bfloat16, float16. Norms at
-                the end, the head, sampling and the vocoder stay float32.
+            precision: of the GPT's layers: auto (see `voicekit.precision`), float32, bfloat16, float16. Norms,
+                the head, sampling and the vocoder stay float32.
 
         Raises:
             ModelError, ModelUnavailable: see `loading.load_xtts` and `choose_device`.
         """
         chosen = choose_device(device)
-        precision = "float32" if precision == "auto" else precision
+        layers = choose(precision, chosen.name)
         xtts = load_xtts(checkpoint)
         if chosen.name != "cpu":
             xtts.to(chosen.name)
-        gpt = lean_gpt(xtts, precision)
         if chosen.name == "mps":
             # MPS refuses the speaker encoder's mel ("Output channels > 65536"); it is small, so it stays here.
             xtts.hifigan_decoder.speaker_encoder.to("cpu")
-        return cls(xtts, gpt, checkpoint, chosen, precision)
+        return cls(xtts, layers, checkpoint, chosen)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -186,10 +188,15 @@ class TTSModel:
         return tuple(self._xtts.config.languages)
 
     @property
+    def arithmetic(self) -> str:
+        """Which code runs the GPT's layers."""
+        return self._gpt.arithmetic
+
+    @property
     def parameter_bytes(self) -> int:
         """Bytes of all parameters, mapped ones included."""
         rest = sum(int(parameter.nbytes) for parameter in self._xtts.parameters())
-        return rest + self._gpt.parameter_bytes
+        return rest + self._gpt.parameter_bytes + int(self._generator.parameter_bytes)
 
     def speech_settings(self, **wanted: float | None) -> SpeechSettings:
         """The checkpoint's own settings, with what the caller wants in their place (None: the checkpoint's)."""
@@ -271,24 +278,25 @@ class TTSModel:
     def _hear(self, sample: Audio, settings: VoiceSettings) -> tuple[torch.Tensor, torch.Tensor, float]:
         """One sample -> GPT latents [1, 32, width], speaker embedding [1, 512, 1], seconds heard."""
         import torch
-        import torchaudio
 
         if sample.sample_rate != CONDITIONING_RATE_HZ:
             raise ValueError(f"a sample must have {CONDITIONING_RATE_HZ} Hz, not {sample.sample_rate}")
         audio = torch.from_numpy(sample.samples)[None, : CONDITIONING_RATE_HZ * settings.max_ref_len_s]
         if settings.sound_norm_refs:
             audio = audio / audio.abs().max() * 0.75
-        latents = self._xtts.get_gpt_cond_latents(
-            audio, CONDITIONING_RATE_HZ, settings.gpt_cond_len_s, settings.gpt_cond_chunk_len_s
-        )
-        encoder = self._xtts.hifigan_decoder.speaker_encoder
-        at_16k = torchaudio.functional.resample(audio, CONDITIONING_RATE_HZ, 16_000)
-        embedding = encoder(at_16k.to(next(encoder.parameters()).device), l2_norm=True).unsqueeze(-1)
-        return latents, embedding, audio.shape[1] / CONDITIONING_RATE_HZ
+        latents = conditioning_latents(self._xtts, audio, settings.gpt_cond_len_s, settings.gpt_cond_chunk_len_s)
+        return latents, speaker_embedding(self._xtts, audio), audio.shape[1] / CONDITIONING_RATE_HZ
 
     @timed(inputs=("texts", "language"))
     def speak(
-        self, texts: Sequence[str], voice: Voice, language: str, settings: SpeechSettings, batch_size: int = BATCH_SIZE
+        self,
+        texts: Sequence[str],
+        voice: Voice,
+        language: str,
+        settings: SpeechSettings,
+        batch_size: int = BATCH_SIZE,
+        *,
+        first_alone: bool = False,
     ) -> Iterator[Speech]:
         """Speak segments, several at a time, yielding them in order, each as soon as it and those before it are done.
 
@@ -297,41 +305,61 @@ class TTSModel:
             voice: of `condition`.
             language: one of `languages`.
             settings: all sampling values; the segment's own seed is derived from the one in it.
-            batch_size: the most segments that are decoded together.
+            batch_size: the most segments that are decoded together. Where a GPU has no memory for so many, half
+                as many are, which the log says.
+            first_alone: somebody listens: the first segment is spoken before the others begin.
 
         Raises:
             TextError: a segment cannot be tokenised or is over the model's token limit.
         """
-        for start in range(0, len(texts), batch_size * ROUNDS):
-            group = texts[start : start + batch_size * ROUNDS]
+        heard = self._hear_voice(voice)
+        for group in groups(len(texts), batch_size, first_alone=first_alone):
             waiting: dict[int, Decoded] = {}
-            following = start  # the next one in order
-            for index, decoded in self._decode(group, start, voice, language, settings, batch_size):
+            following = group.start  # the next one in order
+            for index, decoded in self._decode(texts, group, heard, language, settings, batch_size):
                 waiting[index] = decoded
                 while following in waiting:
                     yield self._vocode(following, waiting.pop(following), voice, settings.speed)
                     following += 1
 
-    def _decode(
-        self, texts: Sequence[str], start: int, voice: Voice, language: str, settings: SpeechSettings, batch_size: int
-    ) -> Iterator[tuple[int, Decoded]]:
-        """Segments by their number in the whole text, in the order in which they end."""
+    def _hear_voice(self, voice: Voice) -> Cache:
         import torch
 
-        conditioning = voice.conditioning.to(self.device.name)
+        with span("Voice heard", stage="generate", level=logging.DEBUG), torch.inference_mode():
+            return self._gpt.hear(voice.conditioning.to(self.device.name))
+
+    def _decode(
+        self, texts: Sequence[str], group: range, heard: Cache, language: str, settings: SpeechSettings, rows: int
+    ) -> Iterator[tuple[int, Decoded]]:
+        """Segments of a group by their number in the whole text, in the order in which they end."""
+        import torch
+
+        left = list(group)
         decoding: Iterator[tuple[int, Decoded]] | None = None
-        for _ in texts:
+        while left:
             # Not around the loop: inference mode is the thread's, and the caller works between two segments.
             with span("Generate", stage="generate", level=logging.DEBUG) as step, torch.inference_mode():
-                if decoding is None:
-                    prefixes = [text_prefix(self._gpt, conditioning, self._checked(text, language)) for text in texts]
-                    numbered = enumerate(prefixes, start)
-                    segments = [Segment(each, segment_generator(settings.seed, number)) for number, each in numbered]
-                    decoding = decode(self._gpt, segments, settings.sampling, batch_size)
-                place, decoded = next(decoding)
+                try:
+                    if decoding is None:
+                        numbers = tuple(left)
+                        segments = [self._segment(texts[each], language, settings.seed, each) for each in numbers]
+                        decoding = decode(self._gpt, heard, segments, settings.sampling, rows)
+                    place, decoded = next(decoding)
+                except torch.OutOfMemoryError:
+                    if rows == 1:
+                        raise
+                    rows, decoding = rows // 2, None
+                    logger.warning("The GPU has no memory for %d segments at a time: going on with %d",
+                                   2 * rows, rows)  # fmt: skip
+                    continue
                 step.count(codes=len(decoded.codes))
-                step.note(segment=start + place + 1, stopped=decoded.stopped)
-            yield start + place, decoded
+                step.note(segment=numbers[place] + 1, stopped=decoded.stopped)
+            left.remove(numbers[place])
+            yield numbers[place], decoded
+
+    def _segment(self, text: str, language: str, seed: int, number: int) -> Segment:
+        embedded = embed_text(self._gpt, self._checked(text, language))
+        return Segment(embedded, segment_generator(seed, number))
 
     def _vocode(self, index: int, decoded: Decoded, voice: Voice, speed: float) -> Speech:
         import torch
@@ -342,7 +370,7 @@ class TTSModel:
         ):
             step.count(codes=len(decoded.codes))
             embedding = voice.speaker_embedding.to(self.device.name)
-            waveform = vocode(self._xtts.hifigan_decoder, decoded.latents, embedding, speed=speed)
+            waveform = vocode(self._generator, decoded.latents, embedding, speed=speed)
             audio = Audio(waveform.numpy(), OUTPUT_RATE_HZ)
         return Speech(index, audio, len(decoded.codes), decoded.stopped)
 
@@ -368,6 +396,15 @@ def _mean(tensors: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Te
         return tensors[0]
     shares = torch.tensor(weights, dtype=torch.float32) / sum(weights)
     return torch.stack([tensor * float(share) for tensor, share in zip(tensors, shares, strict=True)]).sum(dim=0)
+
+
+def groups(count: int, batch_size: int, *, first_alone: bool) -> Iterator[range]:
+    """Which segments may follow each other into a row: a pure function, on which the bytes of a text depend."""
+    first = 1 if first_alone and count > 1 else 0
+    if first:
+        yield range(first)
+    for start in range(first, count, batch_size * ROUNDS):
+        yield range(start, min(start + batch_size * ROUNDS, count))
 
 
 def segment_generator(seed: int, index: int, attempt: int = 0) -> torch.Generator:
