@@ -76,9 +76,9 @@ def force(model: TTSModel, gpt: LeanGPT, text: str, language: str, voice: Voice,
     latents, chances = [], []
     with torch.inference_mode():
         cache = gpt.hear(voice.conditioning).for_rows(1)
-        gpt.run(embed_text(gpt, model.tokens(text, language)), cache)
+        gpt.read([embed_text(gpt, model.tokens(text, language))], cache)
         for position, code in enumerate([gpt.start_code, *codes[:-1]]):
-            latents.append(gpt.latents(gpt.run(gpt.embed_codes([code], [position]), cache)))
+            latents.append(gpt.latents(gpt.step(gpt.embed_codes([code], [position]), cache)))
             chances.append(gpt.logits(latents[-1]).log_softmax(-1))
         joined = torch.cat(latents)
         waveform = vocode(model._generator, joined, voice.speaker_embedding)

@@ -1,32 +1,33 @@
 """Ours beside coqui-tts on the same untrained full-size checkpoint, in one run.
 
-What is measured, each as a whole process, memory as the operating system accounts it at the
-process's end (peak resident set, mapped weights included):
+Every figure is of a whole process; memory as the operating system accounts it at the process's end (peak resident set,
+mapped weights included). Ours and coqui's take turns, so that a slow hour of the machine meets both.
 
-1. Loading: import, load, condition, the first code, the first segment. Ours (mapped, parameters
-   without initialisation, one GPT pass) against coqui's documented path (`Xtts(config)`,
-   `load_checkpoint`, `inference`), greedy, so that both speak exactly the same codes.
-2. The main job: `simple_voice_clone.py` against coqui's own `tts` command, one sentence and one
-   paragraph of ten. `tts` has no seed and no greedy mode, so lengths differ by chance: besides the
-   wall time there is the real-time factor (wall time a second of audio).
+1. Synthesis: a paragraph of ten sentences, and a hundred sentences, one a segment. Ours: the stages generate and vocode
+   of the command. coqui's: its own `Xtts.inference` in a loop over the same sentences with the voice conditioned once.
+   Compared are seconds of work for a second of speech: nothing makes two samplers speak equally long. Of the hundred
+   coqui speaks the first ten (its cost is per sentence), because all of them take a quarter of an hour.
+2. The command: one sentence, from Enter to the file, beside coqui's `tts` (which needs the system's FFmpeg libraries).
+3. Cost against text length: 16, 64 and 256 segments, the exponent of seconds over codes.
+4. Cost against cores: the paragraph with one thread and with two.
 
-`tts` reads audio through torchcodec and needs the system's FFmpeg libraries; without them its rows
-say so. The last line is one JSON object.
+    python bench/speed.py [--only synthesis,command,length,cores] [--model rehearsal] [--voice FILE] [--runs 1]
 
-    python bench/speed.py [--model rehearsal] [--voice FILE] [--runs 1] [--skip-tts] [--skip-load]
+The last line is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,71 +38,63 @@ sys.path.insert(0, str(ROOT))
 
 from voicekit import checkpoint, rehearsal  # noqa: E402
 
+PARTS = ("synthesis", "command", "length", "cores")
 SENTENCE = "The old lighthouse keeper climbed the stairs every evening, and lit the lamp before the first star came."
-PARAGRAPH = (
-    "The village lay at the end of a long valley. In winter the road was closed for weeks, and nobody came or went. "
-    "People told each other stories by the fire. The oldest of them was about a clock that ran backwards. It had "
-    "hung in the church tower for a hundred years. One night it stopped, and the whole village woke at the same "
-    "moment. They ran into the street with lanterns in their hands. Nothing had changed, and yet everything looked "
-    "new. The priest climbed the tower and found a sparrow asleep between the wheels. He let it sleep, and since "
-    "then the clock has been right twice a day."
+SENTENCES = (
+    "The village lay at the end of a long valley.",
+    "In winter the road was closed for weeks, and nobody came or went.",
+    "People told each other stories by the fire.",
+    "The oldest of them was about a clock that ran backwards.",
+    "It had hung in the church tower for a hundred years.",
+    "One night it stopped, and the whole village woke at the same moment.",
+    "They ran into the street with lanterns in their hands.",
+    "Nothing had changed, and yet everything looked new.",
+    "The priest climbed the tower and found a sparrow asleep between the wheels.",
+    "He let it sleep, and since then the clock has been right twice a day.",
 )
-COQUI_LOAD = """
+PARAGRAPH = " ".join(SENTENCES)
+COQUI_LOOP = """
 import json, sys, time
-start = time.perf_counter()
 import soundfile, torch
 from TTS.tts.configs.xtts_config import XttsConfig
 from TTS.tts.models.xtts import Xtts
-marks = {"import": time.perf_counter() - start}
-folder, voice, text = sys.argv[1:4]
+folder, voice, *texts = sys.argv[1:]
 config = XttsConfig(); config.load_json(folder + "/config.json")
 model = Xtts(config); model.load_checkpoint(config, checkpoint_dir=folder, eval=True)
-marks["load"] = time.perf_counter() - start
 audio = torch.from_numpy(soundfile.read(voice, dtype="float32")[0])[None][:, : 22050 * config.max_ref_len]
 latents = model.get_gpt_cond_latents(audio, 22050, config.gpt_cond_len, config.gpt_cond_chunk_len)
 embedding = model.get_speaker_embedding(audio, 22050)
-marks["condition"] = time.perf_counter() - start
-head = model.gpt.mel_head
-head.register_forward_hook(lambda *_: marks.setdefault("first_code", time.perf_counter() - start) and None)
-out = model.inference(text, "en", latents, embedding, temperature=0.75, repetition_penalty=config.repetition_penalty,
-                      top_k=config.top_k, top_p=config.top_p, do_sample=False)
-marks["first_segment"] = time.perf_counter() - start
-print(json.dumps({**marks, "codes": out["gpt_latents"].shape[1], "audio_s": len(out["wav"]) / 24000}))
-"""
-OUR_LOAD = """
-import json, sys, time
-start = time.perf_counter()
-sys.path.insert(0, sys.argv[4])
-import soundfile
-from pathlib import Path
-from voicekit import audio, checkpoint, loading, tts_model
-loading.read_ahead(Path(sys.argv[1]) / "model.pth")
-tts_model.import_packages()
-marks = {"import": time.perf_counter() - start}
-folder, voice, text = sys.argv[1:4]
-model = tts_model.TTSModel.load(checkpoint.from_folder(Path(folder)), "cpu", sys.argv[5])
-marks["load"] = time.perf_counter() - start
-speaker = model.condition([audio.mean_channels(audio.read_recording(voice))], model.voice_settings())
-marks["condition"] = time.perf_counter() - start
-head = model._xtts.gpt.mel_head
-head.register_forward_hook(lambda *_: marks.setdefault("first_code", time.perf_counter() - start) and None)
-speech = next(model.speak([text], speaker, "en", model.speech_settings(temperature=0.0)))
-marks["first_segment"] = time.perf_counter() - start
-print(json.dumps({**marks, "codes": speech.codes, "audio_s": speech.audio.duration_s}))
+torch.manual_seed(1)
+start, speech_s = time.perf_counter(), 0.0
+for text in texts:
+    out = model.inference(text, "en", latents, embedding, temperature=config.temperature, top_k=config.top_k,
+                          top_p=config.top_p, repetition_penalty=config.repetition_penalty)
+    speech_s += len(out["wav"]) / 24000
+print(json.dumps({"synthesis_s": time.perf_counter() - start, "speech_s": speech_s}))
 """
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One process: wall seconds, peak resident memory in MB (2**20), and what it said."""
+    """One process: wall seconds, peak resident memory in MB (2**20), seconds of synthesis and of speech."""
 
     wall_s: float
     peak_mb: float
+    synthesis_s: float
+    speech_s: float
     said: dict[str, Any]
 
+    @property
+    def rtf(self) -> float:
+        return self.synthesis_s / self.speech_s
 
-def measure(command: list[str], said: Any = None) -> Measured:
-    """Run a command to its end; `said` turns its stdout into a dictionary.
+    def record(self) -> dict[str, Any]:
+        found = {name: round(getattr(self, name), 3) for name in ("wall_s", "peak_mb", "synthesis_s", "speech_s")}
+        return {**found, "rtf": round(self.rtf, 4), **self.said}
+
+
+def measure(command: list[str]) -> tuple[float, float, str]:
+    """Run a command to its end: wall seconds, peak MB, its stdout.
 
     Raises:
         RuntimeError: the command failed; its last lines are told.
@@ -118,111 +111,148 @@ def measure(command: list[str], said: Any = None) -> Measured:
         err.seek(0)
         if process.returncode:
             raise RuntimeError(err.read().decode(errors="replace").strip()[-300:])
-        return Measured(wall_s, usage.ru_maxrss / 1024, (said or (lambda text: {}))(out.read().decode()))
+        return wall_s, usage.ru_maxrss / 1024, out.read().decode()
 
 
-def last_json(text: str) -> dict[str, Any]:
-    return dict(json.loads(text.strip().splitlines()[-1]))
+@dataclass(frozen=True)
+class Bench:
+    """What all measurements share."""
+
+    folder: Path
+    voice: Path
+    scratch: Path
+
+    def ours(self, text: str, *options: str) -> Measured:
+        """Our command on a text; a file, because a hundred sentences are a long argument."""
+        written, output = self.scratch / "text.txt", self.scratch / "ours.wav"
+        written.write_text(text, "utf-8")
+        wall_s, peak_mb, said = measure(
+            [sys.executable, str(ROOT / "simple_voice_clone.py"), "--text-file", str(written), "--voice",
+             str(self.voice), "--model", str(self.folder), "--seed", "1", "--json", "--force", "-q", "-o",
+             str(output), *options]
+        )  # fmt: skip
+        result = json.loads(said.strip().splitlines()[-1])
+        took = result["timings_s"]
+        speech_s = sum(each["end_s"] - each["start_s"] for each in result["segments"])
+        told = {"precision": result["precision"], "segments": len(result["segments"]), "timings_s": took,
+                "codes": sum(each["codes"] for each in result["segments"])}  # fmt: skip
+        return Measured(wall_s, peak_mb, took["generate"] + took["vocode"], speech_s, told)
+
+    def coqui_loop(self, texts: tuple[str, ...]) -> Measured:
+        wall_s, peak_mb, said = measure([sys.executable, "-c", COQUI_LOOP, str(self.folder), str(self.voice), *texts])
+        result = json.loads(said.strip().splitlines()[-1])
+        return Measured(wall_s, peak_mb, result["synthesis_s"], result["speech_s"], {"segments": len(texts)})
+
+    def coqui_command(self, text: str) -> Measured:
+        output = self.scratch / "theirs.wav"
+        wall_s, peak_mb, _ = measure(
+            [str(Path(sys.executable).parent / "tts"), "--model_path", str(self.folder), "--config_path",
+             str(self.folder / "config.json"), "--text", text, "--speaker_wav", str(self.voice), "--language_idx",
+             "en", "--out_path", str(output)]
+        )  # fmt: skip
+        return Measured(wall_s, peak_mb, math.nan, soundfile.info(str(output)).duration, {})
 
 
-def load_pair(folder: Path, voice: Path) -> dict[str, Measured]:
-    arguments = [str(folder), str(voice), SENTENCE, str(ROOT)]
-    return {
-        "ours": measure([sys.executable, "-c", OUR_LOAD, *arguments, "float32"], last_json),
-        "ours bf16": measure([sys.executable, "-c", OUR_LOAD, *arguments, "bfloat16"], last_json),
-        "coqui": measure([sys.executable, "-c", COQUI_LOAD, *arguments], last_json),
-    }
+def best(runs: list[Measured]) -> Measured:
+    """The least disturbed one."""
+    return min(runs, key=lambda run: run.wall_s / run.speech_s)
 
 
-def clone_pair(folder: Path, voice: Path, text: str, scratch: Path, with_tts: bool) -> dict[str, Measured]:
-    """The two commands on one text; both write a WAV, whose length is read back."""
-    ours, theirs = scratch / "ours.wav", scratch / "theirs.wav"
-    pair = {
-        "ours": measure(
-            [sys.executable, str(ROOT / "simple_voice_clone.py"), "--text", text, "--voice", str(voice), "--model",
-             str(folder), "--precision", "float32", "--seed", "1", "--json", "--force", "-q", "-o", str(ours)],
-            last_json,
-        )
-    }
-    if with_tts:
-        command = [str(Path(sys.executable).parent / "tts"), "--model_path", str(folder), "--config_path",
-                   str(folder / "config.json"), "--text", text, "--speaker_wav", str(voice), "--language_idx", "en",
-                   "--out_path", str(theirs)]
-        pair["tts"] = measure(command, lambda _: {"duration_s": soundfile.info(str(theirs)).duration})
-    return pair
+def show(name: str, run: Measured, peer: Measured | None = None) -> None:
+    beside = "" if peer is None else f"{peer.rtf / run.rtf:>9.1f}x"
+    stages = "  ".join(f"{stage} {seconds:.1f}" for stage, seconds in run.said.get("timings_s", {}).items())
+    print(f"{name:<34}{run.rtf:>8.3f}{run.speech_s:>9.1f}{run.wall_s:>8.1f}{run.peak_mb:>8.0f}{beside}  {stages}",
+          flush=True)  # fmt: skip
 
 
-def rtf(run: Measured) -> float:
-    return run.wall_s / float(run.said["duration_s"])
+def heading(title: str) -> None:
+    print(f"\n{title:<34}{'of real time':>8}{'speech s':>9}{'wall s':>8}{'MB':>8}   ratio")
 
 
-def print_load(pairs: list[dict[str, Measured]]) -> None:
-    who = list(pairs[0])
-    print(f"\n{'loading, seconds to':<24}" + "".join(f"{name:>11}" for name in who) + "   ratios to coqui")
-    rows = {mark: [min(pair[name].said[mark] for pair in pairs) for name in who]
-            for mark in ("import", "load", "condition", "first_code", "first_segment")}
-    rows["peak memory, MB"] = [min(pair[name].peak_mb for pair in pairs) for name in who]
-    for row, figures in rows.items():
-        ratios = "  ".join(f"{figure / figures[-1]:.2f}" for figure in figures[:-1])
-        print(f"{row:<24}" + "".join(f"{figure:>11.2f}" for figure in figures) + f"   {ratios}")
-    print(f"{'codes spoken':<24}" + "".join(f"{pairs[0][name].said['codes']:>11}" for name in who))
+def synthesis(bench: Bench, runs: int) -> dict[str, Any]:
+    hundred = " ".join(SENTENCES * 10)
+    heading("synthesis")
+    turns = [
+        (bench.coqui_loop(SENTENCES), bench.ours(PARAGRAPH), bench.ours(PARAGRAPH, "--precision", "float32"),
+         bench.ours(hundred, "--batch-size", "12"))
+        for _ in range(runs)
+    ]  # fmt: skip
+    coqui, ours, exact, long = (best(list(column)) for column in zip(*turns, strict=True))
+    show("coqui, ten sentences", coqui)
+    show("ours, the paragraph", ours, coqui)
+    show("ours, the paragraph, float32", exact, coqui)
+    show("ours, a hundred sentences", long, coqui)
+    named = {"coqui": coqui, "paragraph": ours, "paragraph float32": exact, "hundred": long}
+    return {name: {**run.record(), "times_coqui": round(coqui.rtf / run.rtf, 2)} for name, run in named.items()}
 
 
-def print_clone(name: str, pairs: list[dict[str, Measured]]) -> None:
-    print(f"\n{name:<24}" + "".join(f"{who:>10}" for who in pairs[0]) + f"{'ratio':>8}")
-    rows = {
-        "wall, s": lambda run: run.wall_s,
-        "speech, s": lambda run: float(run.said["duration_s"]),
-        "wall a second of speech": rtf,
-        "peak memory, MB": lambda run: run.peak_mb,
-    }
-    for row, value in rows.items():
-        best = [min(value(pair[who]) for pair in pairs) for who in pairs[0]]
-        ratio = f"{best[0] / best[1]:>8.2f}" if len(best) == 2 else ""
-        print(f"{row:<24}" + "".join(f"{figure:>10.2f}" for figure in best) + ratio)
-    stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in pairs[0]["ours"].said["timings_s"].items())
-    print(f"ours by stage, s: {stages}")
+def command(bench: Bench, runs: int) -> dict[str, Any]:
+    heading("one sentence, Enter to file")
+    pairs = []
+    for _ in range(runs):
+        pairs.append((bench.ours(SENTENCE), bench.coqui_command(SENTENCE)))
+    ours, theirs = (best(list(column)) for column in zip(*pairs, strict=True))
+    show("ours", ours)
+    show("tts", theirs)
+    wall, a_second = theirs.wall_s / ours.wall_s, theirs.wall_s / theirs.speech_s * ours.speech_s / ours.wall_s
+    print(f"wall {wall:.2f}x, a second of speech {a_second:.2f}x, memory {ours.peak_mb / theirs.peak_mb:.2f}")
+    return {"ours": ours.record(), "tts": {**theirs.record(), "synthesis_s": None, "rtf": None},
+            "wall_ratio": round(wall, 2), "a_second_of_speech_ratio": round(a_second, 2),
+            "memory_ratio": round(ours.peak_mb / theirs.peak_mb, 3)}  # fmt: skip
+
+
+def length(bench: Bench, runs: int) -> dict[str, Any]:
+    heading("segments")
+    found = {}
+    for count in (16, 64, 256):
+        text = "\n\n".join((SENTENCES * 26)[:count])
+        found[count] = best([bench.ours(text) for _ in range(runs)])
+        show(str(count), found[count])
+    points = [(math.log(run.said["codes"]), math.log(run.synthesis_s)) for run in found.values()]
+    exponent = slope(points)
+    print(f"exponent of seconds over codes: {exponent:.3f}")
+    return {"exponent": round(exponent, 3), **{str(count): run.record() for count, run in found.items()}}
+
+
+def slope(points: list[tuple[float, float]]) -> float:
+    """Least squares."""
+    x, y = (sum(axis) / len(points) for axis in zip(*points, strict=True))
+    return sum((a - x) * (b - y) for a, b in points) / sum((a - x) ** 2 for a, _ in points)
+
+
+def cores(bench: Bench, runs: int) -> dict[str, Any]:
+    heading("threads")
+    found = {}
+    for threads in (1, 2):
+        found[threads] = best([bench.ours(PARAGRAPH, "--threads", str(threads)) for _ in range(runs)])
+        show(str(threads), found[threads])
+    return {str(threads): run.record() for threads, run in found.items()}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"of {', '.join(PARTS)}, with commas")
     parser.add_argument("--model", default="rehearsal", help="rehearsal, rehearsal-tiny or a folder")
     parser.add_argument("--voice", type=Path, default=ROOT / "samples" / "reference.wav", help="22,050 Hz mono")
     parser.add_argument("--runs", type=int, default=1)
-    parser.add_argument("--skip-tts", action="store_true")
-    parser.add_argument("--skip-load", action="store_true")
-    parser.add_argument("--skip-paragraph", action="store_true")
     args = parser.parse_args()
+    wanted = args.only.split(",")
+    if unknown := set(wanted) - set(PARTS):
+        parser.error(f"--only: there is no {', '.join(sorted(unknown))}")
     folder = rehearsal.ensure(args.model) if args.model in rehearsal.NAMES else Path(args.model).resolve()
     checkpoint.from_folder(folder)
-    voice = args.voice.resolve()
-    texts = {"one sentence": SENTENCE} | ({} if args.skip_paragraph else {"a paragraph of ten": PARAGRAPH})
-
     report: dict[str, Any] = {
         "bench": "speed", "model": args.model if args.model in rehearsal.NAMES else "folder", "cores": os.cpu_count(),
         "machine": platform.machine(), "python": platform.python_version(), "runs": args.runs,
     }
-    if not args.skip_load:
-        loads = [load_pair(folder, voice) for _ in range(args.runs)]
-        print_load(loads)
-        report["loading"] = [{who: asdict(run) for who, run in pair.items()} for pair in loads]
     with tempfile.TemporaryDirectory() as scratch:
-        for name, text in texts.items():
+        bench = Bench(folder, args.voice.resolve(), Path(scratch))
+        for part in wanted:
             try:
-                pairs = [clone_pair(folder, voice, text, Path(scratch), not args.skip_tts) for _ in range(args.runs)]
+                report[part] = globals()[part](bench, args.runs)
             except RuntimeError as error:
-                print(f"\n{name}: {error}", file=sys.stderr)
-                report[name] = {"error": "a command failed"}
-                continue
-            print_clone(name, pairs)
-            report[name] = [
-                {
-                    who: {"wall_s": run.wall_s, "peak_mb": run.peak_mb, "rtf": rtf(run),
-                          "speech_s": run.said["duration_s"], "timings_s": run.said.get("timings_s")}
-                    for who, run in pair.items()
-                }
-                for pair in pairs
-            ]
+                print(f"\n{part}: {error}", file=sys.stderr)
+                report[part] = {"error": "a command failed"}
     print(json.dumps(report))
     return 0
 

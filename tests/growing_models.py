@@ -18,6 +18,7 @@ from tests.growing_inputs import Run
 from tests.voices import talking
 from voicekit import loading, rehearsal
 from voicekit.checkpoint import Checkpoint, from_folder
+from voicekit.convolutions import Arithmetic
 from voicekit.decoding import Sampling, Segment, decode
 from voicekit.gpt import LeanGPT
 from voicekit.hifigan import Generator
@@ -70,7 +71,7 @@ def released_vocoder() -> Any:
         waveform_decoder=coqui, ar_mel_length_compression=1024, output_hop_length=256, input_sample_rate=22_050,
         output_sample_rate=24_000,
     )  # fmt: skip
-    return _Placed(Generator(released, packed=False))
+    return _Placed(Generator(released, arithmetic=Arithmetic(None, packs=False)))
 
 
 class _Placed:
@@ -105,7 +106,7 @@ class _Saying(torch.nn.Module):
 
 def decoding(codes: int, _: Path, width: int = 1024) -> Run:
     gpt = released_gpt(width)
-    segment = Segment(torch.zeros(1, TEXT, width), torch.Generator())
+    segment = Segment(torch.zeros(TEXT, width), torch.Generator())
 
     def run() -> object:
         with torch.inference_mode(), patch.object(gpt, "mel_head", _Saying(gpt, codes)):

@@ -234,13 +234,13 @@ def test_a_wrong_declaration_fails(time: str, space: str, wrong: int, linear: Gr
 
 def test_a_code_takes_one_pass_through_the_gpt(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     passes: list[int] = []
-    real = LeanGPT.run
+    real = LeanGPT._through
 
-    def counted(self: LeanGPT, embedded: Any, cache: Any) -> Any:
-        passes.append(embedded.shape[1])
-        return real(self, embedded, cache)
+    def counted(self: LeanGPT, x: Any, attend: Any) -> Any:
+        passes.append(len(x))
+        return real(self, x, attend)
 
-    monkeypatch.setattr(LeanGPT, "run", counted)
+    monkeypatch.setattr(LeanGPT, "_through", counted)
     growing_models.decoding(23, folder, width=64)()
     assert passes == [growing_models.VOICE, growing_models.TEXT] + [1] * 23
 

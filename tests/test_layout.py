@@ -15,12 +15,12 @@ FACES = ("simple_voice_clone", "improve_voice_sample")
 # Lower layers first; a module may import, at module level, only from layers before its own.
 LAYERS = (
     ("voicekit.errors", "voicekit.complexity", "voicekit.memory", "voicekit.private_text",
-     "voicekit.run_statistics", "voicekit.remembered", "voicekit.native_kernels", "voicekit.xtts_config",
-     "voicekit.hifigan"),
-    ("voicekit.run_history", "voicekit.native", "voicekit.xtts_modules"),
-    ("voicekit.log_lines", "voicekit.stage_clock", "voicekit.matrices", "voicekit.key_values"),
+     "voicekit.run_statistics", "voicekit.remembered", "voicekit.native_kernels", "voicekit.xtts_config"),
+    ("voicekit.run_history", "voicekit.native", "voicekit.native_convolution", "voicekit.xtts_modules"),
+    ("voicekit.log_lines", "voicekit.stage_clock", "voicekit.matrices", "voicekit.key_values",
+     "voicekit.convolutions"),
     ("voicekit.log_files", "voicekit.log_values", "voicekit.crash_reports"),
-    ("voicekit.machine", "voicekit.gpt"),
+    ("voicekit.machine", "voicekit.gpt", "voicekit.hifigan"),
     ("voicekit.run_frame",),
     ("logger_config", "voicekit.audio_reading", "voicekit.text", "voicekit.download", "voicekit.publishing",
      "voicekit.bundled", "voicekit.run_records", "voicekit.precision"),

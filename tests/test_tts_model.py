@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,6 +18,7 @@ from voicekit.checkpoint import from_folder
 from voicekit.errors import AudioError, ModelUnavailable, TextError
 from voicekit.text import LANGUAGES
 from voicekit.tts_model import (
+    SPINS,
     SpeechSettings,
     TTSModel,
     Voice,
@@ -26,6 +29,7 @@ from voicekit.tts_model import (
     segment_generator,
 )
 
+ROOT = Path(__file__).resolve().parent.parent
 SENTENCES = {
     "en": "The train leaves at 7.", "es": "El tren sale a las 7.", "fr": "Le train part à 7 heures.",
     "de": "Der Zug fährt um 7 Uhr.", "it": "Il treno parte alle 7.", "pt": "O trem parte às 7.",
@@ -149,8 +153,8 @@ def test_narrow_layers_speak_nearly_what_float32_speaks(tiny_checkpoint: Path, m
         gpt = TTSModel.load(from_folder(tiny_checkpoint), "cpu", precision)._gpt
         with torch.inference_mode():
             cache = gpt.hear(voice.conditioning).for_rows(1)
-            gpt.run(embed_text(gpt, model.tokens("One two three.", "en")), cache)
-            states = gpt.run(gpt.embed_codes([gpt.start_code], [0]), cache)
+            gpt.read([embed_text(gpt, model.tokens("One two three.", "en"))], cache)
+            states = gpt.step(gpt.embed_codes([gpt.start_code], [0]), cache)
             scores[precision] = gpt.logits(gpt.latents(states))[0].log_softmax(-1)
     exact = scores["float32"]
     for precision, bound in (("bfloat16", 0.05), ("float16", 0.005)):
@@ -220,6 +224,29 @@ def test_out_of_memory_with_one_segment_is_an_error(model: TTSModel, voice: Voic
     with patch.object(tts_model, "decode", side_effect=torch.OutOfMemoryError("CUDA out of memory")):
         with pytest.raises(torch.OutOfMemoryError):
             list(model.speak(["One."], voice, "en", model.speech_settings(), 2))
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [({}, SPINS), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")],
+)
+def test_threads_that_wait_let_others_work(own: dict[str, str], expected: str) -> None:
+    """OpenMP reads it once, when torch is imported: it must be set before; what somebody set himself stays."""
+    code = (
+        "import builtins, os, sys\n"
+        "real = builtins.__import__\n"
+        "def noting(name, *rest):\n"
+        "    if name == 'torch' and 'torch' not in sys.modules:\n"
+        "        print(os.environ.get('GOMP_SPINCOUNT'))\n"
+        "        raise SystemExit\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = noting\n"
+        "from voicekit.tts_model import import_packages\n"
+        "import_packages()\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment | own, capture_output=True, text=True, cwd=ROOT)
+    assert ran.stdout.split() == [expected]
 
 
 def test_seeds_make_takes(model: TTSModel, voice: Voice) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from unittest.mock import patch
 
 import pytest
 
-from voicekit import hifigan
+from voicekit import convolutions, hifigan
 from voicekit.checkpoint import from_folder
-from voicekit.hifigan import Generator, PackedConvolution, can_pack
+from voicekit.convolutions import Arithmetic, Convolution, NativeConvolution, PackedConvolution, can_pack
+from voicekit.hifigan import Generator
+from voicekit.native import Kernels, kernels
 from voicekit.vocoding import vocode
 
 ROUNDING = 1e-5  # of a waveform within -1..1
+NOISE_DB = -100.0  # of all of it, below the waveform
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +29,21 @@ def coqui(tiny_checkpoint: Path) -> Any:
     return load_xtts(from_folder(tiny_checkpoint)).hifigan_decoder
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["oneDNN", "conv1d"])
-def generator(coqui: Any, request: pytest.FixtureRequest) -> Generator:
-    if request.param and not can_pack(coqui.waveform_decoder.conv_pre.weight):
+@pytest.fixture(scope="module", params=["native kernels, oneDNN", "oneDNN", "conv1d"])
+def arithmetic(coqui: Any, request: pytest.FixtureRequest) -> Arithmetic:
+    compiled, packs = kernels() if "native" in request.param else None, "oneDNN" in request.param
+    if packs and not can_pack(coqui.waveform_decoder.conv_pre.weight):
         pytest.skip("this processor or this torch has no packed convolutions")
-    return Generator(coqui, packed=request.param)
+    if "native" in request.param and compiled is None:
+        pytest.skip("this processor has no native kernels")
+    made = Arithmetic(compiled, packs)
+    assert str(made) == request.param
+    return made
+
+
+@pytest.fixture(scope="module")
+def generator(coqui: Any, arithmetic: Arithmetic) -> Generator:
+    return Generator(coqui, arithmetic=arithmetic)
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +66,12 @@ def voice(seed: int = 4) -> Any:
     return torch.nn.functional.normalize(torch.randn(1, 512, 1, generator=torch.Generator().manual_seed(seed)), dim=1)
 
 
+@functools.cache
+def spoken(coqui: Any, codes: int, seed: int = 4) -> Any:
+    """What coqui makes of as many latents with a voice."""
+    return coqui(latents_of(coqui, codes)[None], g=voice(seed)).flatten()
+
+
 def difference(samples: Any, expected: Any) -> float:
     assert samples.shape == expected.shape
     return float((samples - expected).abs().max())
@@ -60,21 +80,23 @@ def difference(samples: Any, expected: Any) -> float:
 @pytest.mark.parametrize("codes", [1, 2, 9, 40])
 def test_the_whole_is_coquis(coqui: Any, generator: Generator, codes: int) -> None:
     latents, embedding = latents_of(coqui, codes), voice()
-    expected = coqui(latents[None], g=embedding).flatten()
+    expected = spoken(coqui, codes)
     assert float(expected.abs().max()) > 1000 * ROUNDING  # the bound means something
-    assert difference(vocode(generator, latents, embedding, piece_frames=10_000), expected) < ROUNDING
+    samples = vocode(generator, latents, embedding, piece_frames=10_000)
+    assert difference(samples, expected) < ROUNDING
+    assert float(10 * ((samples - expected).square().sum() / expected.square().sum()).log10()) < NOISE_DB
 
 
 @pytest.mark.parametrize("piece_frames", [7, 50, 128])
 def test_pieces_are_the_whole(coqui: Any, generator: Generator, piece_frames: int) -> None:
     latents, embedding = latents_of(coqui, 40), voice()
-    expected = coqui(latents[None], g=embedding).flatten()
+    expected = spoken(coqui, 40)
     assert difference(vocode(generator, latents, embedding, piece_frames=piece_frames), expected) < ROUNDING
 
 
 def test_pieces_of_one_frame_are_the_whole(coqui: Any, generator: Generator) -> None:
     latents, embedding = latents_of(coqui, 3), voice()
-    expected = coqui(latents[None], g=embedding).flatten()
+    expected = spoken(coqui, 3)
     assert difference(vocode(generator, latents, embedding, piece_frames=1), expected) < ROUNDING
 
 
@@ -94,12 +116,12 @@ def test_each_voice_is_its_own(coqui: Any, generator: Generator) -> None:
     first, second = (vocode(generator, latents, voice(seed)) for seed in (4, 5))
     assert difference(first, second) > 100 * ROUNDING
     for seed, samples in ((4, first), (5, second)):
-        assert difference(samples, coqui(latents[None], g=voice(seed)).flatten()) < ROUNDING
+        assert difference(samples, spoken(coqui, 9, seed)) < ROUNDING
 
 
 def test_control_with_too_little_context_the_seams_show(coqui: Any, generator: Generator) -> None:
     latents, embedding = latents_of(coqui, 40), voice()
-    expected = coqui(latents[None], g=embedding).flatten()
+    expected = spoken(coqui, 40)
     pieces = vocode(generator, latents, embedding, piece_frames=50, context_frames=4)
     assert difference(pieces, expected) > 10 * ROUNDING
 
@@ -110,13 +132,13 @@ def test_control_stages_that_drop_too_much_context_show(coqui: Any, generator: G
     stages = tuple(dataclasses.replace(stage, context=2) for stage in network.stages)
     with patch.object(generator, "_network", dataclasses.replace(network, stages=stages)):
         pieces = vocode(generator, latents, embedding, piece_frames=50)
-    assert difference(pieces, coqui(latents[None], g=embedding).flatten()) > 10 * ROUNDING
+    assert difference(pieces, spoken(coqui, 40)) > 10 * ROUNDING
 
 
 @pytest.mark.parametrize("name", ["SLOPE", "LAST_SLOPE"])
 def test_control_a_wrong_slope_shows(coqui: Any, generator: Generator, name: str) -> None:
     latents, embedding = latents_of(coqui, 9), voice()
-    expected = coqui(latents[None], g=embedding).flatten()
+    expected = spoken(coqui, 9)
     with patch.object(hifigan, name, 0.05):
         assert difference(vocode(generator, latents, embedding), expected) > 10 * ROUNDING
 
@@ -130,26 +152,44 @@ def test_control_each_place_of_the_speaker_shows(coqui: Any, generator: Generato
     speakers[number] = tuple(map(torch.zeros_like, speakers[number]))  # type: ignore[assignment]
     with patch.object(generator, "_speakers", speakers):
         samples = vocode(generator, latents, embedding)
-    assert difference(samples, coqui(latents[None], g=embedding).flatten()) > 10 * ROUNDING
+    assert difference(samples, spoken(coqui, 9)) > 10 * ROUNDING
 
 
-def test_the_weights_are_given_back_only_when_copied(coqui: Any) -> None:
-    parameters = list(coqui.waveform_decoder.parameters())
-    for packed in (True, False):
-        if packed and not can_pack(parameters[0]):
-            continue
-        given: list[Any] = []
-        Generator(coqui, packed=packed, given_back=given.extend)
-        assert [each.data_ptr() for each in given] == [each.data_ptr() for each in parameters if packed]
+def test_every_convolution_has_the_kind_that_was_said(generator: Generator) -> None:
+    network, arithmetic = generator._network, generator.arithmetic
+    other = PackedConvolution if arithmetic.packs else Convolution
+    residual = {type(each) for stage in network.stages for block in stage.blocks for chain in block for each in chain}
+    assert residual == {NativeConvolution if arithmetic.kernels else other}
+    others = [network.first, network.last, *(stage.upsampling.convolution for stage in network.stages)]
+    assert {type(each) for each in others} == {other}
+
+
+def test_the_weights_are_given_back_only_when_all_are_copied(coqui: Any, arithmetic: Arithmetic) -> None:
+    parameters, given = list(coqui.waveform_decoder.parameters()), list[Any]()
+    Generator(coqui, arithmetic=arithmetic, given_back=given.extend)
+    assert [each.data_ptr() for each in given] == [each.data_ptr() for each in parameters if arithmetic.packs]
+
+
+def test_the_fastest_is_taken_unless_told_otherwise(coqui: Any) -> None:
+    generator = Generator(coqui)
+    assert generator.arithmetic.kernels is kernels()
+    assert generator.arithmetic.packs == can_pack(coqui.waveform_decoder.conv_pre.weight)
 
 
 def test_another_torch_runs_plain_convolutions(coqui: Any) -> None:
     """An operator that is missing is noticed at construction, not in the middle of a text."""
-    with patch.object(hifigan, "pack", side_effect=AttributeError("'_OpNamespace' 'mkldnn' object has no attribute")):
+    error = AttributeError("'_OpNamespace' 'mkldnn' object has no attribute")
+    with patch.object(convolutions, "pack", side_effect=error), patch.object(convolutions, "kernels", lambda: None):
         generator = Generator(coqui)
-    assert not isinstance(generator._network.first, PackedConvolution)
+    assert str(generator.arithmetic) == "conv1d"
     latents, embedding = latents_of(coqui, 9), voice()
-    assert difference(vocode(generator, latents, embedding), coqui(latents[None], g=embedding).flatten()) < ROUNDING
+    assert difference(vocode(generator, latents, embedding), spoken(coqui, 9)) < ROUNDING
+
+
+def test_another_device_has_neither() -> None:
+    import torch
+
+    assert str(convolutions.arithmetic_for(torch.empty(1, 1, 1, device="meta"))) == "conv1d"
 
 
 def test_only_float32_on_a_processor_is_packed() -> None:
@@ -161,8 +201,9 @@ def test_only_float32_on_a_processor_is_packed() -> None:
         assert not can_pack(torch.zeros(1, 1, 1))
 
 
-def test_the_second_kind_of_residual_blocks() -> None:
-    """coqui's generator has two; a configuration may name either."""
+@pytest.mark.parametrize("way", ["native kernels, conv1d", "the fastest"])
+def test_the_second_kind_of_residual_blocks(way: str) -> None:
+    """coqui's generator has two; a configuration may name either, and taps for which there is no kernel."""
     import types
 
     import torch
@@ -187,6 +228,7 @@ def test_the_second_kind_of_residual_blocks() -> None:
     frames = torch.nn.functional.interpolate(latents.T[None], scale_factor=4.0, mode="linear")
     expected = decoder(frames, g=embedding).flatten()
     assert 0.01 < float(expected.abs().mean()) < 0.9
+    mixed = Arithmetic(Kernels(lanes=8), packs=False) if kernels() and way != "the fastest" else None
     for piece_frames in (5, 1000):
-        samples = vocode(Generator(rates), latents, embedding, piece_frames=piece_frames)
+        samples = vocode(Generator(rates, arithmetic=mixed), latents, embedding, piece_frames=piece_frames)
         assert difference(samples, expected) < ROUNDING

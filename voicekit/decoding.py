@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # coqui's compute_embeddings fills the prefix positions with this id; Hugging Face's repetition
 # penalty then counts it as "seen", and so must we for equal codes.
 PREFIX_PLACEHOLDER_ID = 1
+CODES_A_TOKEN = 6  # room in the cache at the start; a text makes 4 to 5 codes a token, and the cache can grow
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,14 @@ class Decoded:
 
 
 def embed_text(gpt: LeanGPT, token_ids: list[int]) -> torch.Tensor:
-    """A text as the GPT takes it, float32 [1, tokens + 2, width], from its BPE ids without start and stop."""
+    """A text as the GPT takes it, float32 [tokens + 2, width], from its BPE ids without start and stop."""
     import torch
 
     coqui = gpt.coqui
     ids = [coqui.start_text_token, *token_ids, coqui.stop_text_token]
     text = torch.tensor([ids], device=coqui.text_embedding.weight.device)
     embedded: torch.Tensor = coqui.text_embedding(text) + coqui.text_pos_embedding(text)
-    return embedded
+    return embedded[0]
 
 
 def process_scores(logits: torch.Tensor, seen: torch.Tensor, sampling: Sampling) -> torch.Tensor:
@@ -119,7 +120,7 @@ def choose_codes(
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """What is decoded: a text of `embed_text`, float32 [1, T, width], and a CPU generator seeded for it."""
+    """What is decoded: a text of `embed_text`, float32 [T, width], and a CPU generator seeded for it."""
 
     text: torch.Tensor
     generator: torch.Generator
@@ -145,7 +146,7 @@ def decode(
     Yields:
         The number of a segment and what the GPT said for it, in the order in which they end.
     """
-    order = sorted(range(len(segments)), key=lambda number: -segments[number].text.shape[1])
+    order = sorted(range(len(segments)), key=lambda number: -len(segments[number].text))
     waiting = deque(order)
     first = [(number, segments[number]) for number in (waiting.popleft() for _ in order[:rows])]
     batch = _Batch(gpt, voice, sampling, first)
@@ -189,18 +190,15 @@ class _Batch:
         self._seen[:, [PREFIX_PLACEHOLDER_ID, gpt.start_code]] = True
         self._cache = voice.for_rows(len(first))
         texts = [segment.text for _, segment in first]
-        longest = max((text.shape[1] for text in texts), default=0)
-        for row, text in enumerate(texts):
-            self._cache.start[row] += longest - text.shape[1]
         if texts:
-            pad = torch.nn.functional.pad
-            gpt.run(torch.cat([pad(each, (0, 0, longest - each.shape[1], 0)) for each in texts]), self._cache)
+            longest = max(len(text) for text in texts)
+            gpt.read(texts, self._cache, room=CODES_A_TOKEN * longest)
 
     def step(self) -> list[int]:
         """One code more for each row; the rows that have ended with it."""
         latest = [row.codes[-1] if row.codes else self._gpt.start_code for row in self.rows]
         embedded = self._gpt.embed_codes(latest, [len(row.codes) for row in self.rows])
-        latents = self._gpt.latents(self._gpt.run(embedded, self._cache))
+        latents = self._gpt.latents(self._gpt.step(embedded, self._cache))
         logits = self._gpt.logits(latents).cpu()
         codes = choose_codes(logits, self._seen, self._sampling, [row.segment.generator for row in self.rows])
         for place, (row, code) in enumerate(zip(self.rows, codes, strict=True)):
@@ -212,7 +210,7 @@ class _Batch:
     def join(self, place: int, number: int, segment: Segment) -> None:
         """A segment begins in the row of one that has ended; its text is no longer than what the cache holds."""
         alone = self._voice.for_rows(1)
-        self._gpt.run(segment.text, alone)
+        self._gpt.read([segment.text], alone)
         self._cache.put(place, alone)
         self._cache.trim()
         self.rows[place] = _Row(number, segment)

@@ -8,7 +8,7 @@ no text, no sampling.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,38 +70,53 @@ class LeanGPT:
         return sum(_bytes(layer) for layer in self.layers)
 
     def embed_codes(self, codes: Sequence[int], positions: Sequence[int]) -> torch.Tensor:
-        """A code of each row at its position among the codes (the start code has position 0): [rows, 1, width]."""
+        """A code of each row at its position among the codes (the start code has position 0): [rows, width]."""
         import torch
 
         device = self.coqui.mel_embedding.weight.device
         embedded = self.coqui.mel_embedding(torch.tensor(codes, device=device))
         placed: torch.Tensor = embedded + self.coqui.mel_pos_embedding.emb(torch.tensor(positions, device=device))
-        return placed[:, None]
+        return placed
 
     def hear(self, conditioning: torch.Tensor) -> Cache:
         """The voice, float32 [1, 32, width], as a cache of one row from which others begin (`Cache.for_rows`)."""
         shape = (len(self.layers), 2, 1, self.heads, 0, self.width // self.heads)
-        empty = Cache(conditioning.new_zeros(shape, dtype=self.dtype), self._kernels)
-        self.run(conditioning, empty)
-        return empty.as_voice()
+        heard = Cache(conditioning.new_zeros(shape, dtype=self.dtype), self._kernels)
+        self.read([conditioning[0]], heard)
+        return heard.as_voice()
 
-    def run(self, embedded: torch.Tensor, cache: Cache) -> torch.Tensor:
-        """[rows, t, width] float32 behind what the cache holds -> the last states [rows, width], float32."""
+    def read(self, texts: Sequence[torch.Tensor], cache: Cache, room: int = 0) -> None:
+        """Texts, float32 [t, width], one a row, into a cache that holds the voice; with room for so many codes more.
+
+        All positions of all rows go through the matrices together, without padding.
+        """
+        import torch
+
+        lengths = [len(text) for text in texts]
+        cache.begin(lengths, room)
+        self._through(torch.cat(list(texts)), lambda layer, qkv: cache.read(layer, qkv, lengths))
+
+    def step(self, embedded: torch.Tensor, cache: Cache) -> torch.Tensor:
+        """One position more for each row, float32 [rows, width] -> its states [rows, width], float32."""
+        from torch.nn.functional import layer_norm
+
+        bias = cache.extend()
+        states = self._through(embedded.clone(), lambda layer, qkv: cache.attend(layer, qkv, bias))
+        return layer_norm(states, (self.width,), *self._last_norm, NORM_EPSILON)
+
+    def _through(self, x: torch.Tensor, attend: Callable[[int, torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """All layers over positions [n, width]; `attend` takes a layer's number and its [n, 3, heads, size].
+
+        Sums are taken in place: x is written to.
+        """
         from torch.nn.functional import gelu, layer_norm
 
-        rows, new, width = embedded.shape
-        cache.reserve(cache.length + new)
-        x = embedded.reshape(rows * new, width).clone()  # sums are taken in place
-        bias: torch.Tensor | None = None
         for number, layer in enumerate(self.layers):
-            y = layer.qkv(layer_norm(x, (width,), *layer.norm_1, NORM_EPSILON))
-            if number == 0:
-                bias = cache.bias(new, y.dtype)
-            x = layer.out.add(cache.attend(number, y.view(rows, new, 3, self.heads, -1), bias), x)
-            y = layer.up(layer_norm(x, (width,), *layer.norm_2, NORM_EPSILON))
+            y = layer.qkv(layer_norm(x, (self.width,), *layer.norm_1, NORM_EPSILON))
+            x = layer.out.add(attend(number, y.view(len(x), 3, self.heads, -1)), x)
+            y = layer.up(layer_norm(x, (self.width,), *layer.norm_2, NORM_EPSILON))
             x = layer.down.add(gelu(y, approximate="tanh"), x)
-        cache.length += new
-        return layer_norm(x.view(rows, new, width)[:, -1], (width,), *self._last_norm, NORM_EPSILON)
+        return x
 
     def latents(self, states: torch.Tensor) -> torch.Tensor:
         """What the vocoder needs, and from which the next code is chosen: [rows, width]."""

@@ -1,8 +1,7 @@
 """coqui's HiFi-GAN generator as its convolutions, in the layout in which a processor runs them fastest.
 
-coqui's class runs conv1d over [channels, steps]. Here the channels of a step lie side by side (channels last) and the
-weights are packed once by oneDNN, which then runs near the processor's peak; torch's own compiler calls the same
-operators. Where they are missing (CUDA, ARM, another torch) the same steps run with conv1d.
+coqui's class runs conv1d over [channels, steps]. Here the channels of a step lie side by side (channels last), as
+`voicekit.convolutions` wants them; where it has nothing faster, the same steps run with conv1d.
 The speaker only shifts biases, so these are made once for a voice. The mean over residual blocks is folded into the
 next convolution: a leaky ReLU lets a positive factor through. Of a piece's context each stage drops what the later
 ones do not see. This module knows tensors; what a latent is, and what a piece, it does not know.
@@ -10,76 +9,19 @@ ones do not see. This module knows tensors; what a latent is, and what a piece, 
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from voicekit.convolutions import Arithmetic, Convolution, arithmetic_for
 
 if TYPE_CHECKING:
     import torch
 
 SLOPE = 0.1  # of the leaky ReLUs but one:
 LAST_SLOPE = 0.01  # before the last convolution coqui leaves torch's default
-STEPS_EXPECTED = 2048  # that a convolution runs over, for oneDNN's choice of a layout
 
 Affine = tuple["torch.Tensor", "torch.Tensor"]  # weight [out, in], bias [out]
-
-
-@dataclass(frozen=True, eq=False)
-class Convolution:
-    """A convolution over [1, channels, steps], in any memory layout."""
-
-    weight: torch.Tensor  # [out, in, taps]
-    bias: torch.Tensor | None
-    padding: int
-    dilation: int = 1
-
-    def __call__(self, x: torch.Tensor, slope: float | None = None) -> torch.Tensor:
-        """Convolve; with a slope, a leaky ReLU follows."""
-        from torch.nn.functional import conv1d, leaky_relu
-
-        y = conv1d(x, self.weight, self.bias, padding=self.padding, dilation=self.dilation)
-        return y if slope is None else leaky_relu(y, slope, inplace=True)
-
-    def add_to(self, total: torch.Tensor, x: torch.Tensor) -> None:
-        """Add the convolution of x to a total, in place."""
-        total += self(x)
-
-
-@dataclass(frozen=True, eq=False)
-class PackedConvolution(Convolution):
-    """The same by oneDNN, over tensors that are channels-last; what follows is done before a result leaves registers.
-
-    weight: in oneDNN's own layout.
-    """
-
-    def __call__(self, x: torch.Tensor, slope: float | None = None) -> torch.Tensor:
-        """Convolve; with a slope, a leaky ReLU follows."""
-        import torch
-
-        follows = ("none", [], "") if slope is None else ("leaky_relu", [slope], "")
-        y: torch.Tensor = torch.ops.mkldnn._convolution_pointwise(
-            _image(x), self.weight, self.bias, *_geometry(self), *follows
-        )
-        return y.squeeze(2)
-
-    def add_to(self, total: torch.Tensor, x: torch.Tensor) -> None:
-        """Add the convolution of x to a total, in place."""
-        import torch
-
-        torch.ops.mkldnn._convolution_pointwise_.binary(
-            _image(total), _image(x), self.weight, self.bias, *_geometry(self), "add", None, None, [], None
-        )
-
-
-def _geometry(convolution: Convolution) -> tuple[list[int], list[int], list[int], int]:
-    """Padding, stride, dilation and groups, of an image of one row."""
-    return [0, convolution.padding], [1, 1], [1, convolution.dilation], 1
-
-
-def _image(x: torch.Tensor) -> torch.Tensor:
-    """[1, channels, steps] -> [1, channels, 1, steps], with the strides by which torch knows channels-last."""
-    return x.transpose(1, 2).unsqueeze(1).permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,30 +55,25 @@ class Stage:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """[1, in, steps] -> [1, out, factor x steps]."""
-        from torch.nn.functional import leaky_relu
-
-        begun = self.upsampling(x)
-        active = leaky_relu(begun, SLOPE)
-        total = None
+        begun, total = self.upsampling(x), None
         for block in self.blocks:
-            total = _add_block(block, begun, active, total)
+            total = _add_block(block, begun, total)
         assert total is not None
         return total
 
 
-def _add_block(block: Block, x: torch.Tensor, active: torch.Tensor, total: torch.Tensor | None) -> torch.Tensor:
-    """Add what a block makes of x to the total, in place; `active` is x behind the leaky ReLU, made once for all."""
+def _add_block(block: Block, x: torch.Tensor, total: torch.Tensor | None) -> torch.Tensor:
+    """Add what a block makes of x to the total, in place."""
     from torch.nn.functional import leaky_relu
 
-    for number, chain in enumerate(block):
-        y = leaky_relu(x, SLOPE) if number else active
-        for convolution in chain[:-1]:
+    begun = x
+    for number, (*inner, last) in enumerate(block):
+        y = inner[0](x, SLOPE, before=SLOPE) if inner else leaky_relu(x, SLOPE)
+        for convolution in inner[1:]:
             y = convolution(y, SLOPE)
         if total is not None and number == len(block) - 1:
             x = total.add_(x)
-        elif number == 0:
-            x = x.clone()
-        chain[-1].add_to(x, y)
+        x = last.add_to(x, y, copy=x is begun)
     return x
 
 
@@ -185,28 +122,29 @@ class Generator:
 
     Args:
         hifigan: coqui's `HifiDecoder`, weight norm folded, on the device on which it is to run.
-        packed: whether oneDNN's operators are used; None: where they are.
+        arithmetic: how convolutions are run; None: in the fastest way.
         given_back: is handed the parameters when they were copied and are not needed any more.
 
     Attributes:
+        arithmetic: how convolutions are run; its text is for the log.
         stretches: factors by which latents are stretched to frames, one after the other.
         parameter_bytes: of coqui's parameters, as which they are counted wherever they lie.
     """
 
     def __init__(
-        self, hifigan: Any, *, packed: bool | None = None,
+        self, hifigan: Any, *, arithmetic: Arithmetic | None = None,
         given_back: Callable[[list[torch.Tensor]], None] = lambda _: None,
     ) -> None:  # fmt: skip
         coqui = hifigan.waveform_decoder
-        packed = can_pack(coqui.conv_pre.weight) if packed is None else packed
-        self._network = _network(coqui, pack if packed else lambda convolution: convolution)
+        self.arithmetic = arithmetic or arithmetic_for(coqui.conv_pre.weight)
+        self._network = _network(coqui, self.arithmetic.lay_out)
         self._speakers = [_affine(coqui.cond_layer), *(_affine(each) for each in coqui.conds)]
         self.stretches: tuple[float, ...] = (hifigan.ar_mel_length_compression / hifigan.output_hop_length,)
         if hifigan.output_sample_rate != hifigan.input_sample_rate:
             self.stretches += (hifigan.output_sample_rate / hifigan.input_sample_rate,)
         parameters = [each.detach() for each in coqui.parameters()]
         self.parameter_bytes = sum(each.nbytes for each in parameters)
-        if packed:
+        if self.arithmetic.packs:
             given_back(parameters)
 
     def speaking(self, embedding: torch.Tensor) -> Network:
@@ -235,32 +173,6 @@ def _shifted_up(upsampling: Upsampling, shift: torch.Tensor) -> Upsampling:
 
 
 # --- out of coqui's modules ----------------------------------------------------------------------------------
-
-
-def can_pack(weight: torch.Tensor) -> bool:
-    """Whether oneDNN's operators are there and fast for this weight: float32 on an x86 processor."""
-    import torch
-
-    if (weight.device.type, weight.dtype) != ("cpu", torch.float32) or platform.machine() not in ("x86_64", "AMD64"):
-        return False
-    try:
-        convolution = pack(Convolution(weight.new_ones(1, 1, 1), None, 0))
-        x = weight.new_ones(1, 1, 1)
-        convolution.add_to(x, convolution(x, SLOPE))
-    except (AttributeError, RuntimeError):  # operators that another torch does not have
-        return False
-    return float(x) == 2.0
-
-
-def pack(convolution: Convolution) -> Convolution:
-    """The same convolution by oneDNN's operators."""
-    import torch
-
-    rows = convolution.weight.unsqueeze(2).contiguous()
-    padding, stride, dilation, groups = _geometry(convolution)
-    expected = [1, rows.shape[1], 1, STEPS_EXPECTED]
-    weight = torch.ops.mkldnn._reorder_convolution_weight(rows, padding, stride, dilation, groups, expected)
-    return PackedConvolution(weight, convolution.bias, convolution.padding, convolution.dilation)
 
 
 def _network(coqui: Any, laid_out: Callable[[Convolution], Convolution]) -> Network:

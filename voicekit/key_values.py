@@ -6,6 +6,7 @@ the layers, so it does not matter where in the cache it lies. The voice comes fi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from voicekit.native import Kernels
@@ -44,32 +45,72 @@ class Cache:
     def rows(self) -> int:
         return int(self._store.shape[2])
 
-    def reserve(self, positions: int) -> None:
-        """Make room for so many positions in all."""
-        layers, two, rows, heads, room, size = self._store.shape
-        if positions > room or self._store.stride(2) == 0:  # a voice that all rows share is not written to
-            grown = self._store.new_zeros((layers, two, rows, heads, -(-positions // BLOCK) * BLOCK, size))
-            grown[..., : self.length, :] = self._store[..., : self.length, :]
-            self._store = grown
+    def begin(self, lengths: Sequence[int], room: int) -> None:
+        """Each row gets a text of so many positions behind the voice, right-aligned; with room for more."""
+        longest = max(lengths)
+        self._reserve(self.voice + longest + room)
+        self.length = self.voice + longest
+        for row, length in enumerate(lengths):
+            self.start[row] = self.length - length
+
+    def read(self, layer: int, qkv: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+        """The texts' keys and values, and what their positions hear: [n, 3, heads, size] -> [n, heads * size]."""
+        import torch
+
+        rows = [self._read_row(layer, row, own) for row, own in enumerate(torch.split(qkv, list(lengths)))]
+        return torch.cat(rows).flatten(1)
+
+    def _read_row(self, layer: int, row: int, qkv: torch.Tensor) -> torch.Tensor:
+        """Each position hears the voice, those of its text before it, and itself: [t, heads, size]."""
+        import torch
+        from torch.nn.functional import scaled_dot_product_attention
+
+        query, keys, values = qkv.permute(1, 2, 0, 3)  # each [heads, t, size]
+        both, begin = self._store[layer, :, row], self.length - len(qkv)
+        both[0, :, begin : self.length] = keys
+        both[1, :, begin : self.length] = values
+        keys, values = (torch.cat([voice.to(own.dtype), own], dim=1)
+                        for voice, own in zip(both[:, :, : self.voice], (keys, values), strict=True))  # fmt: skip
+        may = torch.ones(len(qkv), self.voice + len(qkv), dtype=torch.bool, device=qkv.device).tril(self.voice)
+        return scaled_dot_product_attention(query[None], keys[None], values[None], attn_mask=may)[0].transpose(0, 1)
+
+    def extend(self) -> torch.Tensor | None:
+        """One position more; what is added to its scores, [rows, 1, 1, all], or None where nothing is hidden."""
+        import torch
+
+        self._reserve(self.length + 1)
+        self.length += 1
+        if self._kernels or not bool((self.start > self.voice).any()):
+            return None  # the kernels look at `start` themselves
+        at = torch.arange(self.length, device=self.start.device)
+        hidden = (at >= self.voice) & (at < self.start[:, None])
+        bias = torch.zeros(hidden.shape, dtype=self._store.dtype, device=at.device)
+        return bias.masked_fill_(hidden, -torch.inf)[:, None, None]
 
     def attend(self, layer: int, qkv: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        """Add the keys and values of [rows, t, 3, heads, size], and hear all of them: [rows * t, heads * size].
+        """The newest position of each row hears all of them: [rows, 3, heads, size] -> [rows, heads * size].
 
-        bias: of `bias(t)`.
+        bias: of `extend`.
         """
         from torch.nn.functional import scaled_dot_product_attention
 
-        rows, new = qkv.shape[:2]
-        query, keys, values = qkv.permute(2, 0, 3, 1, 4)  # each [rows, heads, t, size]
-        end = self.length + new
-        both = self._store[layer]
-        both[0, :, :, self.length : end] = keys
-        both[1, :, :, self.length : end] = values
-        keys, values = both[0, :, :, :end], both[1, :, :, :end]
-        if new == 1 and self._kernels:
-            return self._kernels.attend(query[:, :, 0], keys, values, self.start, self.voice)
-        heard = scaled_dot_product_attention(query, keys.to(query.dtype), values.to(query.dtype), attn_mask=bias)
-        return heard.transpose(1, 2).reshape(rows * new, -1)
+        query, keys, values = qkv.unbind(1)  # each [rows, heads, size]
+        both = self._store[layer, :, :, :, : self.length]
+        both[0, :, :, -1] = keys
+        both[1, :, :, -1] = values
+        if self._kernels:
+            return self._kernels.attend(query, both[0], both[1], self.start, self.voice)
+        heard = scaled_dot_product_attention(query[:, :, None], both[0], both[1], attn_mask=bias)
+        return heard[:, :, 0].flatten(1)
+
+    def _reserve(self, positions: int) -> None:
+        """Make room for so many positions in all."""
+        layers, two, rows, heads, room, size = self._store.shape
+        if positions > room or self._store.stride(2) == 0:  # a voice that all rows share is not written to
+            # Not zeros: memory that nobody has written to is not touched, and costs nothing yet.
+            grown = self._store.new_empty((layers, two, rows, heads, -(-positions // BLOCK) * BLOCK, size))
+            grown[..., : self.length, :] = self._store[..., : self.length, :]
+            self._store = grown
 
     def drop(self, row: int) -> None:
         """Let a row go: the last one takes its place."""
@@ -93,16 +134,3 @@ class Cache:
             self.length -= unused
             self._store[..., self.voice : self.length, :] = kept
             self.start = self.start - unused
-
-    def bias(self, new: int, dtype: torch.dtype) -> torch.Tensor | None:
-        """What is added to scores for `new` positions: [rows, 1, new, all]; None where nothing is hidden."""
-        import torch
-
-        if new == 1 and (self._kernels or not bool((self.start > self.voice).any())):
-            return None  # the kernels look at `start` themselves
-        at = torch.arange(self.length + new, device=self.start.device)
-        is_padding = (at >= self.voice) & (at < self.start[:, None])  # [rows, all]
-        query = at[self.length :, None]
-        hidden = (is_padding[:, None] & (at != query)) | (at > query)  # itself at least is heard
-        bias = torch.zeros(hidden.shape, dtype=dtype, device=at.device)
-        return bias.masked_fill_(hidden, -torch.inf)[:, None]

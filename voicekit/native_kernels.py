@@ -28,7 +28,7 @@ PREFETCH_BYTES = 4096  # how far ahead weights are asked for: 43 ms a step of 10
 UNROLLED = 4  # depths a turn; the depth is a multiple of it
 
 
-class _Code:
+class Code:
     """One function `run(list of arguments)` that is being written; `lanes` float32 values make a vector."""
 
     def __init__(self, names: Sequence[str], lanes: int, stored: str) -> None:
@@ -172,7 +172,7 @@ def linear(rows: int, lanes: int, stored: str) -> str:
     inputs: float32 [blocks, depth, rows]; weights: [panels, depth, 2 * lanes] of `stored`;
     bias: float32 [width]; outputs: float32 [blocks * rows, width]. Panels are shared among the threads.
     """
-    code = _Code(LINEAR, lanes, stored)
+    code = Code(LINEAR, lanes, stored)
     get, panel_width = code.arguments, 2 * lanes
     first, end = code.my_share(get["panels"])
     with code.loop(first, end) as panel:
@@ -194,7 +194,7 @@ def linear(rows: int, lanes: int, stored: str) -> str:
     return code.finish()
 
 
-def _multiply(code: _Code, depth: Any, weights: Any, inputs: Any, sums: list[list[Any]]) -> None:
+def _multiply(code: Code, depth: Any, weights: Any, inputs: Any, sums: list[list[Any]]) -> None:
     """One depth of a panel: two vectors of weights with one input of each row."""
     rows, panel_width = len(sums), 2 * code.lanes
     place = code.at.mul(depth, code.integer(panel_width))
@@ -213,7 +213,7 @@ def _multiply(code: _Code, depth: Any, weights: Any, inputs: Any, sums: list[lis
             code.at.store(code.multiply_add(one, halves[half], code.value(place_of_sum)), place_of_sum)
 
 
-def _finish_sum(code: _Code, vector: Any, place: Any) -> None:
+def _finish_sum(code: Code, vector: Any, place: Any) -> None:
     outputs = code.arguments["outputs"]
     adds = code.at.icmp_signed("!=", code.arguments["adds"], code.integer(0))
     with code.at.if_else(adds) as (then, otherwise):
@@ -230,7 +230,7 @@ def attention(size: int, lanes: int, stored: str) -> str:
     r * row_stride + h * head_stride + position * size; starts: int64 [rows]; scores: float32 room of
     `score_stride` values a thread; outputs: float32 [rows, heads * size]. Rows and heads are shared among the threads.
     """
-    code = _Code(ATTENTION, lanes, stored)
+    code = Code(ATTENTION, lanes, stored)
     get = code.arguments
     first, end = code.my_share(code.at.mul(get["rows"], get["heads"]))
     thread = code.at.sext(code.call("omp_get_thread_num", code.i32), code.i64)
@@ -254,7 +254,7 @@ def attention(size: int, lanes: int, stored: str) -> str:
     return code.finish()
 
 
-def _score(code: _Code, query: list[Any], keys: Any, ranges: Any, scores: Any) -> tuple[Any, Any]:
+def _score(code: Code, query: list[Any], keys: Any, ranges: Any, scores: Any) -> tuple[Any, Any]:
     """q k of each position that is heard, one after another in `scores`; how many, and the greatest."""
     peak, count = code.variable(code.f32(-math.inf)), code.variable(code.integer(0))
     for first, end in ranges:
@@ -273,7 +273,7 @@ def _score(code: _Code, query: list[Any], keys: Any, ranges: Any, scores: Any) -
     return code.value(count), code.value(peak)
 
 
-def _exponentials(code: _Code, scores: Any, count: Any, peak: Any) -> Any:
+def _exponentials(code: Code, scores: Any, count: Any, peak: Any) -> Any:
     """Scores become e^(score - peak); their sum."""
     total, greatest = code.variable(code.number(0.0)), code.everywhere(peak)
     with code.loop(code.integer(0), count, code.lanes) as place:
@@ -286,7 +286,7 @@ def _exponentials(code: _Code, scores: Any, count: Any, peak: Any) -> Any:
     return code.total(code.value(total))
 
 
-def _weigh(code: _Code, values: Any, ranges: Any, scores: Any, parts: int) -> list[Any]:
+def _weigh(code: Code, values: Any, ranges: Any, scores: Any, parts: int) -> list[Any]:
     """The values of the positions that are heard, each by its weight: where their sums lie."""
     sums = [code.variable(code.number(0.0)) for _ in range(parts)]
     count = code.variable(code.integer(0))

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OUTPUT_RATE_HZ = 24_000
-BATCH_SIZE = 8  # segments in a step: 16 gain a third more, and need 1 GB more in float32 (bench/README.md)
+BATCH_SIZE = 12  # segments in a step, as many as the kernels take in one pass (bench/README.md)
+SPINS = "10000"  # turns, some 30 us, that a thread of GNU's OpenMP waits for the next work before it sleeps
 ROUNDS = 4  # batches whose segments may follow each other into a row: a group, which is spoken before the next begins
 
 
@@ -109,8 +110,12 @@ class Speech:
 def import_packages(threads: int | None = None) -> None:
     """Import torch and coqui's classes (1.5 s), and set torch's threads: never more than there are cores.
 
-    Threads that share a core wait for each other by spinning: twice too many are many times slower.
+    Threads that share a core wait for each other by spinning: twice too many are many times slower. OpenMP's spin for
+    milliseconds by default, in which another program's turn passes; with `SPINS` a step costs the same on an idle
+    machine, and twice as much beside two busy programs instead of thirty times (bench/README.md).
     """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when torch loads its OpenMP
     import_model()
     if threads:
         import torch
@@ -189,8 +194,8 @@ class TTSModel:
 
     @property
     def arithmetic(self) -> str:
-        """Which code runs the GPT's layers."""
-        return self._gpt.arithmetic
+        """Which code runs the GPT's layers, and which the vocoder."""
+        return f"{self._gpt.arithmetic}; vocoder: {self._generator.arithmetic}"
 
     @property
     def parameter_bytes(self) -> int:
