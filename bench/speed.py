@@ -170,11 +170,11 @@ def heading(title: str) -> None:
 
 
 def synthesis(bench: Bench, runs: int) -> dict[str, Any]:
-    hundred = " ".join(SENTENCES * 10)
+    hundred = "\n\n".join(SENTENCES * 10)  # a paragraph each, so that none is joined to another
     heading("synthesis")
     turns = [
         (bench.coqui_loop(SENTENCES), bench.ours(PARAGRAPH), bench.ours(PARAGRAPH, "--precision", "float32"),
-         bench.ours(hundred, "--batch-size", "12"))
+         bench.ours(hundred))
         for _ in range(runs)
     ]  # fmt: skip
     coqui, ours, exact, long = (best(list(column)) for column in zip(*turns, strict=True))

@@ -164,8 +164,9 @@ def test_narrow_layers_speak_nearly_what_float32_speaks(tiny_checkpoint: Path, m
 
 def test_the_plan_of_a_text_is_a_function_of_its_length() -> None:
     assert list(groups(3, 8, first_alone=False)) == [range(3)]
-    assert list(groups(70, 8, first_alone=False)) == [range(32), range(32, 64), range(64, 70)]
-    assert list(groups(70, 8, first_alone=True)) == [range(1), range(1, 33), range(33, 65), range(65, 70)]
+    assert list(groups(64, 8, first_alone=False)) == [range(64)]
+    assert list(groups(70, 8, first_alone=False)) == [range(35), range(35, 70)]
+    assert list(groups(70, 8, first_alone=True)) == [range(1), range(1, 35), range(35, 70)]
     assert list(groups(1, 8, first_alone=True)) == [range(1)]
     assert list(groups(0, 8, first_alone=True)) == []
 

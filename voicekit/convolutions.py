@@ -205,7 +205,7 @@ class Convolver:
     def __init__(self, kernels: Kernels, taps: int) -> None:
         self._kernels, self._tiling, self._taps = kernels, TILINGS[taps], taps
         self._rows = GROUP[kernels.lanes]
-        self._address = kernels._compile(source(self._tiling, kernels.lanes))
+        self._address = kernels.compile(source(self._tiling, kernels.lanes))
 
     def transformed(self, weight: torch.Tensor) -> torch.Tensor:
         """A weight [out, in, taps] at the points: [points, panels, pieces, in, panel width], contiguous."""
@@ -239,7 +239,7 @@ class Convolver:
         room = scratch_rows(tiling, self._kernels.lanes) * channels
         scratch = x.new_empty((torch.get_num_threads(), room))
         outputs = torch.empty_like(x) if outputs is None else outputs
-        self._kernels._run(
+        self._kernels.run(
             self._address, x, weight, bias, outputs, 0 if added is None else added, scratch, room, steps, channels,
             dilation, dilation * (self._taps // 2), tiles, groups, *map(_bits, slopes),
         )  # fmt: skip

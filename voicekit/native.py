@@ -82,7 +82,7 @@ class Kernels:
         inputs, width = _in_blocks(x, blocks, padded), panels.shape[0] * panels.shape[2]
         outputs = onto if onto is not None and padded == rows else x.new_empty((padded, width))
         address = self._address("linear", block, _name(panels.dtype))
-        self._run(address, inputs, panels, bias, outputs, depth, width, panels.shape[0], blocks, outputs is onto)
+        self.run(address, inputs, panels, bias, outputs, depth, width, panels.shape[0], blocks, outputs is onto)
         if padded == rows:
             return outputs
         return outputs[:rows] if onto is None else onto.add_(outputs[:rows])
@@ -102,14 +102,14 @@ class Kernels:
         room = length + 2 * self.lanes
         scores, outputs = queries.new_empty(threads * room), queries.new_empty((rows, heads * size))
         address = self.attend_address(_name(keys.dtype), size)
-        self._run(address, queries, keys, values, outputs, starts, scores, rows, heads,
+        self.run(address, queries, keys, values, outputs, starts, scores, rows, heads,
                   queries.stride(0), keys.stride(0), keys.stride(1), voice, length, room)  # fmt: skip
         return outputs
 
     def attend_address(self, stored: str, size: int) -> int:
         return self._address("attention", size, stored)
 
-    def _run(self, address: int, *arguments: torch.Tensor | int) -> None:
+    def run(self, address: int, *arguments: torch.Tensor | int) -> None:
         values = [each if isinstance(each, int) else each.data_ptr() for each in arguments]
         packed = (ctypes.c_int64 * len(values))(*values)
         self._openmp.GOMP_parallel(address, ctypes.addressof(packed), _threads(), 0)
@@ -117,10 +117,10 @@ class Kernels:
     def _address(self, kind: str, size: int, stored: str) -> int:
         key = (kind, size, stored)
         if key not in self._compiled:
-            self._compiled[key] = self._compile(getattr(native_kernels, kind)(size, self.lanes, stored))
+            self._compiled[key] = self.compile(getattr(native_kernels, kind)(size, self.lanes, stored))
         return self._compiled[key]
 
-    def _compile(self, source: str) -> int:
+    def compile(self, source: str) -> int:
         import llvmlite.binding as llvm
 
         target = _target()  # the engine owns it: one for each

@@ -7,6 +7,7 @@ It works on coqui's own classes (`Xtts`, its GPT, its HiFi-GAN, its tokenizer), 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 OUTPUT_RATE_HZ = 24_000
 BATCH_SIZE = 12  # segments in a step, as many as the kernels take in one pass (bench/README.md)
 SPINS = "10000"  # turns, some 30 us, that a thread of GNU's OpenMP waits for the next work before it sleeps
-ROUNDS = 4  # batches whose segments may follow each other into a row: a group, which is spoken before the next begins
+ROUNDS = 8  # batches whose segments may follow each other into a row: a group, which is spoken before the next begins
 
 
 @dataclass(frozen=True)
@@ -404,12 +405,16 @@ def _mean(tensors: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Te
 
 
 def groups(count: int, batch_size: int, *, first_alone: bool) -> Iterator[range]:
-    """Which segments may follow each other into a row: a pure function, on which the bytes of a text depend."""
+    """Which segments may follow each other into a row: a pure function, on which the bytes of a text depend.
+
+    Groups are even: a last one of few segments would leave most rows empty.
+    """
     first = 1 if first_alone and count > 1 else 0
     if first:
         yield range(first)
-    for start in range(first, count, batch_size * ROUNDS):
-        yield range(start, min(start + batch_size * ROUNDS, count))
+    pieces = -(-(count - first) // (batch_size * ROUNDS))
+    cuts = [first + (count - first) * piece // pieces for piece in range(pieces + 1)] if pieces else []
+    yield from (range(start, end) for start, end in itertools.pairwise(cuts))
 
 
 def segment_generator(seed: int, index: int, attempt: int = 0) -> torch.Generator:
