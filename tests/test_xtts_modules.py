@@ -96,7 +96,7 @@ def test_tokens_and_sizes_that_the_decode_reads_are_coquis(
     theirs, ours = coquis(name, tmp_path, monkeypatch).gpt, built(name).gpt
     read = ("start_audio_token", "stop_audio_token", "num_audio_tokens", "max_gen_mel_tokens", "model_dim", "heads")
     assert {each: getattr(ours, each) for each in read} == {each: getattr(theirs, each) for each in read}
-    assert ours.gpt.config.n_head == theirs.gpt.config.n_head
+    assert ours.heads == theirs.gpt.config.n_head
 
 
 def test_what_does_not_fit_is_told_in_the_same_words(
