@@ -102,7 +102,7 @@ def rounded_to_float8(model: TTSModel) -> None:
     """The control: every matrix of the layers keeps four bits of its weights."""
     for layer in model._gpt.layers:
         for matrix in (layer.qkv, layer.out, layer.up, layer.down):
-            weight = matrix.weight  # type: ignore[attr-defined]
+            weight = matrix.weight
             weight.copy_(weight.float().to(torch.float8_e4m3fn).to(weight.dtype))
 
 

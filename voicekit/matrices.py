@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from voicekit.native import Kernels
 
@@ -25,46 +25,33 @@ ROWS_EXPECTED = 16  # in a step, for oneDNN's choice of a layout
 GivenBack = Callable[["list[torch.Tensor]"], None]
 
 
-class Matrix(Protocol):
-    """A matrix [depth, width] with its bias."""
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """[rows, depth] -> [rows, width]."""
-
-    def add(self, x: torch.Tensor, onto: torch.Tensor) -> torch.Tensor:
-        """onto + x W + b, float32 [rows, width]; `onto` may be written to."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the weights and the bias."""
-
-
 @dataclass(frozen=True, eq=False)
-class Stored:
-    """weight: float32 [depth, width], as GPT-2's files hold it."""
+class Matrix:
+    """x W + b; weight: float32 [depth, width], as GPT-2's files hold it; bias: [width]. Others change the layout."""
 
     weight: torch.Tensor
     bias: torch.Tensor
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """[rows, depth] -> [rows, width]."""
         import torch
 
         return torch.addmm(self.bias, x, self.weight)
 
     def add(self, x: torch.Tensor, onto: torch.Tensor) -> torch.Tensor:
+        """onto + x W + b, float32 [rows, width]; `onto` may be written to."""
         return onto.add_(self(x))
 
     @property
     def nbytes(self) -> int:
-        return int(self.weight.nbytes + self.bias.nbytes)
+        """Bytes of the weights and the bias."""
+        return self.weight.numel() * self.weight.element_size() + int(self.bias.nbytes)  # oneDNN's tells no bytes
 
 
 @dataclass(frozen=True, eq=False)
-class Panelled:
+class Panelled(Matrix):
     """weight: float32 or float16 [panels, depth, panel width] for `kernels`."""
 
-    weight: torch.Tensor
-    bias: torch.Tensor
     kernels: Kernels
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
@@ -73,17 +60,11 @@ class Panelled:
     def add(self, x: torch.Tensor, onto: torch.Tensor) -> torch.Tensor:
         return self.kernels.multiply(x, self.weight, self.bias, onto)
 
-    @property
-    def nbytes(self) -> int:
-        return int(self.weight.nbytes + self.bias.nbytes)
-
 
 @dataclass(frozen=True, eq=False)
-class Turned:
+class Turned(Matrix):
     """weight: [width, depth] of a narrow type, or what oneDNN made of it, in which every product is."""
 
-    weight: torch.Tensor
-    bias: torch.Tensor
     packed: bool
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
@@ -95,13 +76,6 @@ class Turned:
         product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
         return product
 
-    def add(self, x: torch.Tensor, onto: torch.Tensor) -> torch.Tensor:
-        return onto.add_(self(x))
-
-    @property
-    def nbytes(self) -> int:
-        return int(self.weight.numel() * self.weight.element_size() + self.bias.nbytes)  # oneDNN's tells no bytes
-
 
 def matrix_of(module: Any, dtype: torch.dtype, kernels: Kernels | None, given_back: GivenBack) -> Matrix:
     """The layout for a module's `weight` [depth, width] and `bias`; a weight that was copied is given back."""
@@ -111,7 +85,7 @@ def matrix_of(module: Any, dtype: torch.dtype, kernels: Kernels | None, given_ba
         given_back([weight])
         return Panelled(panels, bias, kernels)
     if weight.dtype == dtype:
-        return Stored(weight, bias)
+        return Matrix(weight, bias)
     turned = weight.to(dtype).t().contiguous()
     packed = _packed(turned)
     given_back([weight])
