@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # coqui's compute_embeddings fills the prefix positions with this id; Hugging Face's repetition
 # penalty then counts it as "seen", and so must we for equal codes.
 PREFIX_PLACEHOLDER_ID = 1
+READ_AHEAD = 4  # texts that are read together when a row is free: one pass over the weights for all of them
 CODES_A_TOKEN = 6  # room in the cache at the start; a text makes 4 to 5 codes a token, and the cache can grow
 
 
@@ -149,16 +150,21 @@ def decode(
     order = sorted(range(len(segments)), key=lambda number: -len(segments[number].text))
     waiting = deque(order)
     first = [(number, segments[number]) for number in (waiting.popleft() for _ in order[:rows])]
-    batch = _Batch(gpt, voice, sampling, first)
+    batch, ahead = _Batch(gpt, voice, sampling, first), deque[_Read]()
     while batch.rows:
         for row in reversed(batch.step()):  # the last first: a row that goes is replaced by the last one
             ended = batch.rows[row]
             yield ended.number, ended.decoded(gpt.stop_code)
-            if waiting:
-                number = waiting.popleft()
-                batch.join(row, number, segments[number])
+            if not ahead and waiting:
+                ahead.extend(batch.read([(number, segments[number]) for number in _next(waiting)]))
+            if ahead:
+                batch.join(row, ahead.popleft())
             else:
                 batch.drop(row)
+
+
+def _next(waiting: deque[int]) -> list[int]:
+    return [waiting.popleft() for _ in range(min(READ_AHEAD, len(waiting)))]
 
 
 @dataclass(eq=False)
@@ -174,6 +180,16 @@ class _Row:
         import torch
 
         return Decoded(torch.tensor(self.codes), torch.stack(self.latents), stopped=self.codes[-1] == stop_code)
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """A segment whose text lies in a row of a cache, and that waits for its turn."""
+
+    number: int
+    segment: Segment
+    texts: Cache
+    row: int
 
 
 class _Batch:
@@ -207,13 +223,17 @@ class _Batch:
             self._seen[place, code] = True
         return [place for place, row in enumerate(self.rows) if self._has_ended(row)]
 
-    def join(self, place: int, number: int, segment: Segment) -> None:
+    def read(self, following: Sequence[tuple[int, Segment]]) -> list[_Read]:
+        """Segments that begin when a row is free: their texts are read now, in one pass."""
+        texts = self._voice.for_rows(len(following))
+        self._gpt.read([segment.text for _, segment in following], texts)
+        return [_Read(number, segment, texts, row) for row, (number, segment) in enumerate(following)]
+
+    def join(self, place: int, begun: _Read) -> None:
         """A segment begins in the row of one that has ended; its text is no longer than what the cache holds."""
-        alone = self._voice.for_rows(1)
-        self._gpt.read([segment.text], alone)
-        self._cache.put(place, alone)
+        self._cache.put(place, begun.texts, begun.row)
         self._cache.trim()
-        self.rows[place] = _Row(number, segment)
+        self.rows[place] = _Row(begun.number, begun.segment)
         self._seen[place] = False
         self._seen[place, [PREFIX_PLACEHOLDER_ID, self._gpt.start_code]] = True
 

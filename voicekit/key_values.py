@@ -120,10 +120,11 @@ class Cache:
             self.start[row] = self.start[last]
         self._store, self.start = self._store[:, :, :last], self.start[:last]
 
-    def put(self, row: int, other: Cache) -> None:
-        """A row begins anew with what a cache of one row and the same voice holds, at most as long as this one."""
-        begin = self.length - (other.length - self.voice)
-        self._store[:, :, row, :, begin : self.length] = other._store[:, :, 0, :, self.voice : other.length]
+    def put(self, row: int, other: Cache, others_row: int = 0) -> None:
+        """A row begins anew with the text of another cache's row, of the same voice and at most as long as this one."""
+        text = other._store[:, :, others_row, :, int(other.start[others_row]) : other.length]
+        begin = self.length - text.shape[3]
+        self._store[:, :, row, :, begin : self.length] = text
         self.start[row] = begin
 
     def trim(self) -> None:
