@@ -21,8 +21,9 @@ import numpy as np
 
 from logger_config import span, timed
 from voicekit import assessment, machine, mending, pictures, planning, report, verdict
-from voicekit.audio import Audio, check_output_path, free_name, to_mono, write_audio
+from voicekit.audio import Audio, to_mono
 from voicekit.audio_state import state
+from voicekit.audio_writing import check_output_path, free_name, write_audio
 from voicekit.command_line import (
     Messages,
     Outcome,

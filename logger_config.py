@@ -157,7 +157,7 @@ def _level(chosen: int | None, variable: str, default: int) -> tuple[int, list[s
 
 
 def _open_log_file(log_dir: str | os.PathLike[str] | None) -> tuple[DatedFileHandler | None, list[str]]:
-    wanted, failures = _log_folder(log_dir), []
+    wanted, failures = log_folder(log_dir), []
     for folder in (wanted, _platform_log_folder()):
         try:
             handler = DatedFileHandler(folder)
@@ -170,7 +170,7 @@ def _open_log_file(log_dir: str | os.PathLike[str] | None) -> tuple[DatedFileHan
     return None, [f"The log cannot be written to {' nor to '.join(failures)}: there is none of this run."]
 
 
-def _log_folder(log_dir: str | os.PathLike[str] | None) -> Path:
+def log_folder(log_dir: str | os.PathLike[str] | None) -> Path:
     return Path(log_dir or os.environ.get("VOICE_CLONING_LOG_DIR") or LOG_DIR).expanduser()
 
 
@@ -431,7 +431,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from voicekit import run_records, run_report, run_text
 
     options = _parser().parse_args(argv)
-    log_dir = _log_folder(options.log_dir)
+    log_dir = log_folder(options.log_dir)
     try:
         runs = run_history.read_runs(log_dir)
         if options.run:

@@ -9,36 +9,39 @@ The craft of each stage lies in `voicekit`; this file is its table of contents.
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
-import os
-import re
-import secrets
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from logger_config import log_torch_info, span, stage_clock, timed
+from logger_config import log_folder, log_torch_info, span, stage_clock, timed
 from voicekit import (
     checkpoint,
-    joining,
+    clone_plans,
+    clone_results,
+    cutting,
     loading,
     machine,
+    narration,
+    outputs,
     private_text,
+    profiles,
     quality,
     rehearsal,
+    request_building,
     restoration,
-    tts_model,
+    resuming,
+    speech_plan,
     verdict,
+    voices,
 )
 from voicekit import text as text_stage
 from voicekit.assessment import FAIR_SCORE, assess
 from voicekit.audio import (
     Audio,
-    check_output_path,
-    free_name,
     is_silent,
     mean_channels,
     read_part,
@@ -46,37 +49,39 @@ from voicekit.audio import (
     resample,
     resample_like_coqui,
     to_mono,
-    wav_bytes,
-    write_audio,
 )
 from voicekit.audio_state import changes, state
-from voicekit.cloning import Cloned, CloneSettings, Listener, spoken_segments
-from voicekit.command_line import (
-    Messages,
-    Outcome,
-    Progress,
-    abandon_stdout,
-    add_common_flags,
-    new_parser,
-    number_between,
-    positive_int,
-    run_command,
-    whole_number,
-)
+from voicekit.audio_writing import free_name, latest_name, write_audio
+from voicekit.clone_flags import SCRIPT, build_parser, check_usage, settings_of
+from voicekit.clone_results import Terminal
+from voicekit.cloning import RETRIES, Cloned, CloneSettings, Listener, Request
+from voicekit.command_line import Messages, Outcome, run_command
+from voicekit.delivery import Delivery
+from voicekit.devices import import_packages
 from voicekit.errors import AudioError, OutputError, TextError
+from voicekit.jobs import read_jobs
+from voicekit.journal import remove_old
+from voicekit.language_check import looks_like
 from voicekit.log_values import size
 from voicekit.measurement import HEARD_S, measure_cheaply
 from voicekit.memory import MB
-from voicekit.precision import PRECISIONS
+from voicekit.outputs import Hears, playing
+from voicekit.resuming import Resumed
+from voicekit.standard_output import STDOUT
+from voicekit.tasks import Task, Tasks
+from voicekit.tts_model import TTSModel
+from voicekit.verification import Recogniser
+from voicekit.voices import Ears, Sample
+from voicekit.xtts_modules import CONDITIONING_RATE_HZ
 
-SCRIPT = "simple_voice_clone"
 logger = logging.getLogger(SCRIPT)
 
-SAMPLE_RATE_HZ = tts_model.CONDITIONING_RATE_HZ
+SAMPLE_RATE_HZ = CONDITIONING_RATE_HZ
 TARGET_LUFS = -20.0
 MAX_TRUE_PEAK_DBTP = -3.0
 SHORT_SAMPLE_S = 6.0  # the model card's clip length; 3 s is audibly worse
-STDIN = STDOUT = "-"
+DEFAULT_OUTPUT = "cloned_voice.wav"
+ANY_REQUEST = Request("", (), DEFAULT_OUTPUT, "en")
 
 
 @timed
@@ -153,97 +158,144 @@ def clone_voice_simple(
     *,
     settings: CloneSettings = CloneSettings(),
     listener: Listener = Listener(),
+    hears: Hears | None = None,
+    like: Request = ANY_REQUEST,
 ) -> str:
     """Speak a text in the voice of one or several samples.
 
     Args:
         text: what is spoken; any length, cut into segments that XTTS can take.
-        speaker_audio: a recording of the voice, or several; all of them count.
+        speaker_audio: a recording of the voice, or several, all of which count; or the name of a saved voice.
         output_file: the result, in the format that its ending names; "-" is stdout.
         language: one of XTTS's 17 (`voicekit.text.LANGUAGES`; zh is zh-cn).
         preprocess: make the samples fit first; False only decodes them to mono at 22,050 Hz.
-        settings: model, device and sampling.
+        settings: model, device, sampling, and how the result is written.
         listener: is told of progress and gets the whole result (`Cloned`).
+        hears: gets what is spoken, float32 samples of 24 kHz, as it comes.
+        like: what a file said of the text besides its words: titles, and the moments of subtitles.
 
     Returns:
-        Path of the generated audio: 24 kHz mono, "-" for stdout.
+        Path of the generated audio: mono, 24 kHz unless asked otherwise; "-" for stdout.
 
     Raises:
         VoiceError: see voicekit.errors; whatever can be checked is checked before anything slow starts.
     """
-    language = text_stage.normalise_language(language)
-    spoken_text = text_stage.clean(text)
-    for private in (text, spoken_text):
-        private_text.register(private)
-    samples = _sample_paths(speaker_audio)
-    output = _checked_output(output_file, settings.overwrite, samples)
-    if shortage := machine.low_disk(Path(output).parent):
-        listener.warn(shortage)
-    text_stage.segments(spoken_text, language, count_tokens=len)  # refuses now what no segment can hold
-    if settings.model not in (*rehearsal.NAMES, checkpoint.RELEASED):
-        checkpoint.from_folder(Path(settings.model))
+    names = [speaker_audio] if isinstance(speaker_audio, (str, Path)) else speaker_audio
+    request = replace(like, text=text, voice=tuple(str(name) for name in names), output=str(output_file),
+                      language=language, settings=settings, preprocess=preprocess)  # fmt: skip
+    (cloned,) = clone_requests([request], settings, listener, hears=hears)
+    return cloned.output
 
+
+@timed(inputs=("requests",))
+def clone_requests(
+    requests: Sequence[Request],
+    settings: CloneSettings,
+    listener: Listener = Listener(),
+    *,
+    alone: bool = True,
+    hears: Hears | None = None,
+) -> tuple[Cloned, ...]:
+    """Speak requests with one loading of the model, segments of one voice together whichever request they are of.
+
+    Args:
+        settings: of the model and the machine; how each request is spoken and written, its own settings say.
+        alone: a failure is an exception; otherwise it is told to the listener, and the other requests go on.
+        hears: gets what is spoken, float32 samples of 24 kHz, as it comes.
+
+    Returns:
+        What each request came to, those that failed left out.
+
+    Raises:
+        VoiceError: of requests that are alone, or of the model, which all of them need.
+    """
+    tasks = Tasks(requests, listener, alone=alone)
+    tasks.each(functools.partial(_check, listener=listener))
+    listens = hears is not None or any(task.request.output == STDOUT for task in tasks.left)
+    resumed = _resume(tasks, settings, listener, listens=listens)
+    if not tasks.left:
+        return ()
+    recogniser = _recogniser(settings)
     with tempfile.TemporaryDirectory(prefix="voice-cloning-") as scratch:
-        with span("Preprocess", stage="preprocess") as step:
-            heard = [_hear(path, preprocess, Path(scratch) / f"sample_{i}.wav", listener)
-                     for i, path in enumerate(samples, 1)]
-            step.count(sample_s=sum(audio.duration_s for audio in heard))
+        ears = Ears(settings, _hear, Path(scratch), listener)
+        settings = replace(settings, precision=resumed.pins.precision, threads=resumed.pins.threads or settings.threads)
+        weights = _prepare(tasks, ears, settings, listener)
+        with span("Import", done="Packages imported", stage="import", memory=True):
+            import_packages(settings.threads)
+            log_torch_info(logger)
+        tts = _load_model(weights, settings, listener)
+        tasks.each(functools.partial(_condition, tts=tts, ears=ears, listener=listener))
+    with span("Split", done="Text split", stage="preprocess") as step:
+        tasks.each(functools.partial(_cut, tts=tts, batch_size=-(-settings.batch_size // len(requests))))
+        step.count(text_length=sum(task.cut.characters for task in tasks.left),
+                   segments=sum(len(task.cut.segments) for task in tasks.left))  # fmt: skip
+    return _speak(tasks, tts, resumed, settings, listener, hears, recogniser) if tasks.left else ()
+
+
+def _check(task: Task, listener: Listener) -> None:
+    """Refuse now what cannot be spoken or heard."""
+    request = replace(task.request, language=text_stage.normalise_language(task.request.language))
+    for private in (request.text, text_stage.clean(request.text)):
+        private_text.register(private)
+    task.request = request
+    task.source = voices.source(request.voice, preprocess=request.preprocess)
+    if request.settings.save_voice is not None:
+        if task.source.profile:
+            raise OutputError(f"The voice {task.source.profile!r} is saved already.",
+                              "--save-voice keeps the voice of a recording: --voice FILE.")  # fmt: skip
+        profiles.check_free(request.settings.save_voice, overwrite=request.settings.overwrite)
+    task.cut = cutting.cut(request, text_stage.roughly, cutting.lexicon_of(request.settings), 1)
+    if other := looks_like(request.text, request.language):
+        listener.warn(f"The text looks like {other}, not {request.language}: --language says what it is.")
+
+
+def _resume(tasks: Tasks, settings: CloneSettings, listener: Listener, *, listens: bool) -> Resumed:
+    """What an interrupted run of the same command left; then refuse what cannot be written."""
+    remove_old()
+    resumed = resuming.begin(tasks.left, settings, listens=listens)
+    if resumed.again and settings.redo is None:
+        listener.note("This command was interrupted: what it had spoken is taken as it is, the rest follows.")
+    for task in tasks.left:
+        task.seed = resumed.pins.seed if task.request.settings.seed is None else task.request.settings.seed
+        task.delivered = resumed.again and task.request.delivered
+    tasks.each(functools.partial(_check_output, listener=listener))
+    listener.begun(again=resumed.again, delivered=sum(task.delivered for task in tasks.left))
+    return resumed
+
+
+def _check_output(task: Task, listener: Listener) -> None:
+    if task.delivered:
+        return
+    outputs.check(task.request)
+    if shortage := machine.low_disk(Path(task.request.output).parent):
+        listener.warn(shortage)
+
+
+def _recogniser(settings: CloneSettings) -> Recogniser | None:
+    """Who listens to what was spoken; loaded now, for it may be missing."""
+    if not settings.verify:
+        return None
+    with span("Recogniser", done="Recogniser loaded", stage="import"):
+        recogniser = Recogniser(offline=settings.offline)
+        recogniser.load()
+    return recogniser
+
+
+def _prepare(tasks: Tasks, ears: Ears, settings: CloneSettings, listener: Listener) -> checkpoint.Checkpoint:
+    """The samples and the model, whichever is quicker to refuse first: a model that must be fetched comes last."""
+    here = _checkpoint_here(settings)
+    if here:
+        loading.read_ahead(here.weights)
+        tasks.each(lambda task: ears.recall(task.source, here))
+    tasks.each(lambda task: ears.prepare(task.source))
     with span("Find the model", done="Model found", stage="load_model") as step:
         weights = _find_checkpoint(settings, listener)
         step.note(model=weights.name, file=size(weights.weights.stat().st_size / MB))
         loading.read_ahead(weights.weights)
-    with span("Import", done="Packages imported", stage="import", memory=True):
-        tts_model.import_packages(settings.threads)
-        log_torch_info(logger)
-    tts = _load_model(weights, settings, listener)
-    wanted = _speech_settings(tts, language, settings)
-    with span("Condition", done="Voice conditioned", stage="condition_voice") as step:
-        voice = tts.condition(heard, tts.voice_settings())
-        step.note(samples=len(heard))
-        step.count(heard_s=voice.heard_s)
-    with span("Split", done="Text split", stage="preprocess") as step:
-        segments = text_stage.segments(
-            spoken_text, language, lambda piece: tts.count_tokens(piece, language), settings.batch_size
-        )
-        step.count(text_length=len(spoken_text), segments=len(segments))
-    speech = _speak(tts, segments, voice, language, wanted, settings.batch_size, listener)
-    with span("Write", done="Audio written", stage="write") as step:
-        audio, placed = joining.join([part.audio for part in speech], [segment.gap_s for segment in segments])
-        _write(audio, output, settings.overwrite)
-        step.note(**state(audio))
-        step.count(audio_s=audio.duration_s)
-    listener.done(
-        Cloned(output, audio.duration_s, audio.sample_rate, language, tts.device.name, tts.precision, wanted.seed,
-               weights.name, spoken_segments(speech, placed))
-    )
-    return output
+    return weights
 
 
-def _sample_paths(speaker_audio: str | Path | Sequence[str | Path]) -> list[str | Path]:
-    paths = [speaker_audio] if isinstance(speaker_audio, (str, Path)) else list(speaker_audio)
-    if not paths:
-        raise AudioError("No voice sample was given.", "Give a recording of the voice with --voice FILE.")
-    for path in paths:
-        if not os.path.exists(path):
-            raise AudioError(f"There is no file {str(path)!r}.", "Check the name and the folder.")
-    return paths
-
-
-def _checked_output(output_file: str | Path, overwrite: bool, samples: Sequence[str | Path]) -> str:
-    """The output as text; a place that can be written, and never a sample: recordings cannot be made again."""
-    output = str(output_file)
-    if output == STDOUT:
-        return output
-    try:
-        check_output_path(output, overwrite)
-    except OSError as error:
-        raise OutputError(f"{output[:60]!r} is no usable name: {error.strerror}.", "Choose another one.") from error
-    if any(os.path.exists(path) and os.path.exists(output) and os.path.samefile(path, output) for path in samples):
-        raise OutputError(f"The output {output!r} is the voice sample itself.", "Choose another name.")
-    return output
-
-
-def _hear(path: str | Path, preprocess: bool, scratch_file: Path, listener: Listener) -> Audio:
+def _hear(path: str, preprocess: bool, scratch_file: Path) -> Sample:
     """One sample as mono at 22,050 Hz; without preprocessing exactly as coqui decodes it."""
     if preprocess:
         audio = mean_channels(read_recording(preprocess_audio_for_best_quality(path, scratch_file)))
@@ -252,16 +304,28 @@ def _hear(path: str | Path, preprocess: bool, scratch_file: Path, listener: List
             audio = resample_like_coqui(mean_channels(read_recording(path)), SAMPLE_RATE_HZ)
         _refuse_silence(audio, path)
     judged = assess(measure_cheaply(read_part(path, 0.0, HEARD_S)))
-    listener.note(f"Sample: {Path(path).name}, {audio.duration_s:.1f} s{' prepared' if preprocess else ''},"
-                  f" {verdict.one_line(judged)}")
+    name = Path(path).name
+    note = f"Sample: {name}, {audio.duration_s:.1f} s{' prepared' if preprocess else ''}, {verdict.one_line(judged)}"
+    warnings = []
     if judged.score < FAIR_SCORE:
-        listener.warn(f"The sample {Path(path).name} is {judged.verdict}: improve_voice_sample.py says why, and may"
-                      " make a better one of it.")
+        warnings.append(f"The sample {name} is {judged.verdict}: improve_voice_sample.py says why, and may make a"
+                        " better one of it.")  # fmt: skip
     if audio.duration_s < SHORT_SAMPLE_S:
-        listener.warn(
-            f"The sample {Path(path).name} is short ({audio.duration_s:.1f} s): 6 to 30 seconds of speech clone better."
-        )
-    return audio
+        warnings.append(f"The sample {name} is short ({audio.duration_s:.1f} s): 6 to 30 seconds of speech clone"
+                        " better.")  # fmt: skip
+    return Sample(audio, note, tuple(warnings))
+
+
+def _checkpoint_here(settings: CloneSettings) -> checkpoint.Checkpoint | None:
+    """The model, where nothing need be fetched, built or agreed to first."""
+    if settings.model in rehearsal.NAMES:
+        folder = rehearsal.folder_of(settings.model)
+        if not rehearsal.is_complete(folder, settings.model):
+            return None
+        return checkpoint.from_folder(folder, name=settings.model, trained=False)
+    if settings.model != checkpoint.RELEASED:
+        return checkpoint.from_folder(Path(settings.model))
+    return checkpoint.find_released()
 
 
 def _find_checkpoint(settings: CloneSettings, listener: Listener) -> checkpoint.Checkpoint:
@@ -279,13 +343,13 @@ def _find_checkpoint(settings: CloneSettings, listener: Listener) -> checkpoint.
     return found
 
 
-def _load_model(weights: checkpoint.Checkpoint, settings: CloneSettings, listener: Listener) -> tts_model.TTSModel:
+def _load_model(weights: checkpoint.Checkpoint, settings: CloneSettings, listener: Listener) -> TTSModel:
     # The float32 weights are mapped, so that the kernel can drop them; conditioning and decoding need 0.8 GB more.
     if shortage := machine.low_memory(weights.weights.stat().st_size / MB + 800):
         listener.warn(shortage)
     with span("Model loading", started="Model loading started", done="Model loaded", stage="load_model",
               memory=True, logger=logger) as step:
-        tts = tts_model.TTSModel.load(weights, settings.device, settings.precision)
+        tts = TTSModel.load(weights, settings.device, settings.precision)
         on_gpu = "CUDA available" if tts.device.name.startswith("cuda") else f"none used ({tts.device.reason})"
         step.note(GPU=on_gpu, device=tts.device.name, arithmetic=tts.arithmetic,
                   precision=f"{tts.precision} ({tts.precision_reason})")
@@ -298,254 +362,138 @@ def _load_model(weights: checkpoint.Checkpoint, settings: CloneSettings, listene
     return tts
 
 
-def _speech_settings(tts: tts_model.TTSModel, language: str, settings: CloneSettings) -> tts_model.SpeechSettings:
-    """The one record of all sampling values: the checkpoint's, with the user's in their place."""
+def _condition(task: Task, tts: TTSModel, ears: Ears, listener: Listener) -> None:
+    """The task's voice, as the model knows it; kept under a name where that is asked for."""
+    settings, language = task.request.settings, task.request.language
     if language not in tts.languages:
         raise TextError(f"This model does not speak '{language}'.", f"It speaks {', '.join(tts.languages)}.")
-    wanted = tts.speech_settings(
-        seed=secrets.randbelow(2**31) if settings.seed is None else settings.seed,
-        temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p,
-        repetition_penalty=settings.repetition_penalty, speed=settings.speed,
-    )
-    logger.info("Configuration: %s, %s", wanted, tts.voice_settings())
-    return wanted
+    task.voice = ears.voice(task.source, tts)
+    if settings.save_voice is not None and task.number == 0:
+        voices.save(task.voice, task.source, tts.checkpoint, settings, listener)
+
+
+def _cut(task: Task, tts: TTSModel, batch_size: int) -> None:
+    """The task's text in segments, counted as the model's tokenizer counts."""
+    settings = task.request.settings
+    task.cut = cutting.cut(task.request, tts.measure, cutting.lexicon_of(settings), batch_size)
+    if settings.redo is not None and not 1 <= settings.redo <= len(task.cut.segments):
+        raise TextError(f"There is no segment {settings.redo}.", f"The text has {len(task.cut.segments)}.")
 
 
 def _speak(
-    tts: tts_model.TTSModel,
-    segments: Sequence[text_stage.Segment],
-    voice: tts_model.Voice,
-    language: str,
-    wanted: tts_model.SpeechSettings,
-    batch_size: int,
+    tasks: Tasks,
+    tts: TTSModel,
+    resumed: Resumed,
+    settings: CloneSettings,
     listener: Listener,
-) -> list[tts_model.Speech]:
-    """Every segment, in order."""
-    spoken: list[tts_model.Speech] = []
-    with span("Voice cloning", started="Voice cloning started", done="Voice cloning completed", memory=True,
-              logger=logger) as step:
-        for speech in tts.speak([segment.text for segment in segments], voice, language, wanted, batch_size):
-            spoken.append(speech)
-            listener.spoken(speech, len(segments))
-            if not speech.stopped:
-                listener.warn(f"Segment {speech.index + 1} reached the model's ceiling of {speech.codes} codes:"
-                              " it may be cut off.")
-        step.note(segments=len(spoken), seed=wanted.seed, batch_size=batch_size)
-    return spoken
-
-
-def _write(audio: Audio, output: str, overwrite: bool) -> None:
-    if output == STDOUT:
-        try:
-            sys.stdout.buffer.write(wav_bytes(audio))
-            sys.stdout.buffer.flush()
-        except OSError as error:
-            abandon_stdout()
-            reason = f"The audio cannot be written to stdout: {error.strerror}."
-            raise OutputError(reason, "Check the command behind the pipe.") from error
-    else:
-        write_audio(audio, output, overwrite=overwrite)
-    logger.info("Output saved: %s, Duration: %.2fs", output, audio.duration_s)
+    hears: Hears | None,
+    recogniser: Recogniser | None,
+) -> tuple[Cloned, ...]:
+    """Speak what the journal does not hold, and write each output as its segments come."""
+    pins = replace(resumed.pins, precision=tts.precision, threads=machine.threads() or 0)
+    resumed.journal.pin(pins)
+    retries = (RETRIES if tts.checkpoint.trained else 0) if settings.retries is None else settings.retries
+    readings, speakers = narration.casting(tasks.left, tts)
+    groups = speech_plan.plan(readings, settings.batch_size, 1 + retries, first_alone=resumed.listens)
+    listener.planned([task.cut for task in tasks.left])
+    with (
+        Delivery(tasks, tts, listener, hears=hears, recogniser=recogniser) as delivery,
+        span("Voice cloning", started="Voice cloning started", done="Voice cloning completed", memory=True,
+             logger=logger) as step,
+    ):  # fmt: skip
+        for line, spoken in narration.narrate(tts, groups, speakers, resumed.journal, pins.redo):
+            delivery.add(line, spoken)
+        step.note(segments=sum(len(group.lines) for group in groups), groups=len(groups), seed=pins.seed,
+                  batch_size=settings.batch_size)
+    resumed.journal.pin(replace(pins, finished=len(tasks.left) == len(readings)))
+    for cloned in delivery.done:
+        logger.info("Output saved: %s, Duration: %.2fs", cloned.output, cloned.duration_s)
+    return delivery.done
 
 
 # --- the command line ---------------------------------------------------------------------------------------
 
-EXAMPLES = """\
-  python simple_voice_clone.py --text "Hello" --voice me.wav            # -> cloned_voice.wav
-  python simple_voice_clone.py --text-file chapter.txt --voice me.m4a --voice more.wav -o chapter.flac
-  echo "Hello" | python simple_voice_clone.py --text-file - --voice me.wav -o - | ffplay -
-  python simple_voice_clone.py --text "Hello" --voice me.wav --model rehearsal-tiny    # try it without the model"""
+
+def _wanted(args: argparse.Namespace) -> Request:
+    """What the flags say of every output."""
+    output = args.output or str(latest_name(DEFAULT_OUTPUT) if args.redo else free_name(DEFAULT_OUTPUT))
+    return Request("", tuple(args.voice), output, args.language or "", settings_of(args), not args.no_preprocess,
+                   title=args.title, text_file=args.text_file)  # fmt: skip
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The flags of this script."""
-    parser = new_parser(SCRIPT, "Speak a text in the voice of a recording (Coqui XTTS v2).", EXAMPLES)
-    what = parser.add_argument_group("what to speak, and in whose voice")
-    spoken = what.add_mutually_exclusive_group(required=True)
-    spoken.add_argument("--text", help="the text")
-    spoken.add_argument("--text-file", metavar="FILE", help="a UTF-8 text file; - reads stdin")
-    what.add_argument("--voice", metavar="FILE", action="append", required=True,
-                      help="a recording of the voice, 6 to 30 s of clear speech (repeatable: all of them count)")
-    what.add_argument("-o", "--output", metavar="FILE", help="the result, by its ending; - writes a WAV to stdout"
-                      " (default: cloned_voice.wav, or the next free name)")
-    what.add_argument("-l", "--language", default="en", type=_language, metavar="CODE",
-                      help=f"language of the text: {', '.join(text_stage.LANGUAGES)} (default: en)")
-    what.add_argument("--no-preprocess", action="store_true", help="take the samples as they are")
-    model = parser.add_argument_group("the model")
-    model.add_argument("--model", default=checkpoint.RELEASED, metavar="NAME|DIR",
-                       help="xtts_v2 (1.9 GB, downloaded once), a folder of an XTTS v2 model, or rehearsal and"
-                       " rehearsal-tiny, which are untrained: they speak noise at true speed (default: xtts_v2)")
-    model.add_argument("--device", default="auto", type=_device, help="auto, cpu, cuda, cuda:N, mps (default: auto)")
-    model.add_argument("--precision", default="auto", choices=PRECISIONS,
-                       help="of the GPT's layers (default: auto, the fastest here; float32 is exact)")
-    model.add_argument("--batch-size", type=_batch_size, default=tts_model.BATCH_SIZE, metavar="N",
-                       help="segments spoken together, 1 to 256: more are faster and need more memory"
-                       f" (default: {tts_model.BATCH_SIZE})")
-    model.add_argument("--offline", action="store_true", help="never touch the network")
-    model.add_argument("--accept-license", action="store_true",
-                       help="accept the model's licence (CPML: non-commercial)")
-    _add_sampling_flags(parser)
-    add_common_flags(parser)
-    return parser
+def _speak_text(args: argparse.Namespace, messages: Messages) -> Outcome:
+    """One text into one file, or a file for each of its chapters."""
+    read = request_building.read_text(args.text, args.text_file, args.language, _stdin, text_stage.MAX_TEXT_BYTES)
+    requests = request_building.of_manuscript(read, _wanted(args), chapters=args.chapters)
+    settings, log_dir = settings_of(args), log_folder(args.log_dir)
+    if args.dry_run:
+        return clone_results.planned(clone_plans.plan(requests, settings, log_dir), messages)
+    with (
+        Terminal(messages, lambda cuts: clone_plans.expected(requests, cuts, settings, log_dir)) as terminal,
+        playing(wanted=args.play) as hears,
+    ):
+        if len(requests) == 1:
+            one = requests[0]
+            clone_voice_simple(one.text, one.voice, one.output, one.language, one.preprocess, settings=settings,
+                               listener=terminal, hears=hears, like=one)  # fmt: skip
+        else:
+            clone_requests(requests, settings, terminal, hears=hears)
+    return clone_results.outcome(terminal.clones, terminal, stage_clock().seconds())
 
 
-def _add_sampling_flags(parser: argparse.ArgumentParser) -> None:
-    how = parser.add_argument_group("how it is spoken (defaults: the checkpoint's own config.json)")
-    how.add_argument("--seed", type=_seed, metavar="N",
-                     help="the same seed gives the same file (default: drawn, and told)")
-    how.add_argument("--temperature", type=_temperature, metavar="T", help="0 is greedy (released: 0.75)")
-    how.add_argument("--top-k", type=positive_int, metavar="K", help="(released: 50)")
-    how.add_argument("--top-p", type=number_between(0.01, 1), metavar="P", help="(released: 0.85)")
-    how.add_argument("--repetition-penalty", type=number_between(0.1, 100), metavar="R", help="(released: 5.0)")
-    how.add_argument("--speed", type=number_between(0.5, 2), metavar="S", help="0.5 to 2 (default: 1)")
+def _speak_jobs(args: argparse.Namespace, messages: Messages) -> Outcome:
+    """Every good line of a job file; the bad ones are listed, and then the exit code is 1."""
+    jobs, bad = read_jobs(args.jobs, output_root=args.output_root)
+    settings = settings_of(args)
+    with Terminal(messages, jobs=args.jobs) as terminal:
+        for line in bad:
+            terminal.fail(line.line, line.message, line.hint)
+        requests = request_building.of_jobs(jobs, _wanted(args), terminal)
+        if args.dry_run:
+            return clone_results.planned_jobs(requests, settings, terminal, log_folder(args.log_dir))
+        clones = clone_requests(requests, settings, terminal, alone=False)
+    return clone_results.jobs_outcome(clones, terminal, stage_clock().seconds())
 
 
-def _language(code: str) -> str:
-    try:
-        return text_stage.normalise_language(code)
-    except TextError as error:
-        raise argparse.ArgumentTypeError(f"{error.message} {error.hint}") from error
-
-
-def _device(name: str) -> str:
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name):
-        raise argparse.ArgumentTypeError(f"'{name}' is none of auto, cpu, cuda, cuda:N, mps")
-    return name
-
-
-def _temperature(text: str) -> float:
-    value = number_between(0, 10)(text)
-    if 0 < value < 0.001:
-        raise argparse.ArgumentTypeError("must be 0 (greedy), or from 0.001 to 10")
-    return value
-
-
-def _batch_size(text: str) -> int:
-    value = whole_number(text)
-    if not 1 <= value <= 256:
-        raise argparse.ArgumentTypeError("must be from 1 to 256")
-    return value
-
-
-def _seed(text: str) -> int:
-    value = whole_number(text)
-    if not 0 <= value < 2**63:
-        raise argparse.ArgumentTypeError("must be from 0 to 2**63 - 1")
-    return value
-
-
-class _Terminal(Listener):
-    """Tells a person, and keeps the result for the command."""
-
-    def __init__(self, messages: Messages) -> None:
-        self._messages = messages
-        self._progress = Progress(messages, "Segment")
-        self.warnings: list[str] = []
-        self.cloned: Cloned | None = None
-
-    def note(self, line: str) -> None:
-        self._messages.say(line)
-
-    def warn(self, line: str) -> None:
-        self.warnings.append(line)
-        super().warn(line)
-
-    def confirm(self, question: str) -> bool:
-        return self._messages.confirm(question)
-
-    def spoken(self, speech: tts_model.Speech, total: int) -> None:
-        self._progress.advance(total, f"{speech.audio.duration_s:.1f} s of speech")
-
-    def done(self, cloned: Cloned) -> None:
-        self.cloned = cloned
-
-    def close(self) -> None:
-        self._progress.close()
-
-
-def _settings(args: argparse.Namespace) -> CloneSettings:
-    return CloneSettings(
-        model=args.model, device=args.device, precision=args.precision, seed=args.seed, temperature=args.temperature,
-        top_k=args.top_k, top_p=args.top_p, repetition_penalty=args.repetition_penalty, speed=args.speed,
-        offline=args.offline, accept_license=args.accept_license, overwrite=args.force, threads=args.threads,
-        batch_size=args.batch_size,
-    )
-
-
-def _text(args: argparse.Namespace) -> str:
-    if args.text_file == STDIN:
-        data = sys.stdin.buffer.read(text_stage.MAX_TEXT_BYTES + 1) if sys.stdin else b""
-        return text_stage.decode_text(data, "stdin")
-    return str(args.text) if args.text_file is None else text_stage.read_text(args.text_file)
+def _stdin(most_bytes: int) -> bytes:
+    return sys.stdin.buffer.read(most_bytes) if sys.stdin else b""
 
 
 def _work(args: argparse.Namespace) -> Outcome:
     messages = Messages(quiet=args.quiet)
-    output = args.output or str(free_name("cloned_voice.wav"))
-    text, settings = _text(args), _settings(args)
-    if args.dry_run:
-        return _plan(text, args, output, messages)
-    terminal = _Terminal(messages)
-    try:
-        path = clone_voice_simple(text, args.voice, output, args.language, not args.no_preprocess,
-                                  settings=settings, listener=terminal)
-    finally:
-        terminal.close()
-    assert terminal.cloned is not None  # done() comes before the return
-    result = _as_json(terminal.cloned, terminal.warnings)
-    messages.say(f"Spoke {result['duration_s']:.1f} s in {len(result['segments'])} segments,"
-                 f" {result['rtf']:.2f} s of work for a second of speech, seed {result['seed']}")
-    return 0, result, "" if path == STDOUT else path
+    if args.jobs:
+        return _speak_jobs(args, messages)
+    if args.text is not None or args.text_file is not None:
+        return _speak_text(args, messages)
+    from voicekit import housekeeping  # the doctor knows every package, and need not be loaded to speak
+
+    if args.list_voices:
+        return housekeeping.list_voices()
+    if args.delete_voice is not None:
+        return housekeeping.delete_voice(args.delete_voice, messages, dry_run=args.dry_run)
+    if args.clear_cache:
+        return housekeeping.clear_cache(messages, dry_run=args.dry_run)
+    return housekeeping.check(log_folder(args.log_dir), args.model, messages, _small_clone, offline=args.offline)
 
 
-def _as_json(cloned: Cloned, warnings: Sequence[str]) -> dict[str, Any]:
-    """The fields of the JSON result; `rtf` is generate and vocode over the audio's length."""
-    spent = stage_clock().seconds()
-    synthesis_s = spent.get("generate", 0.0) + spent.get("vocode", 0.0)
-    result = asdict(cloned)
-    return {
-        **result, "duration_s": round(cloned.duration_s, 3), "rtf": round(synthesis_s / cloned.duration_s, 3),
-        "warnings": list(warnings),
-    }
+def _small_clone(sample: Path, output: Path) -> None:
+    """What `--check` ends with: some words from the tiny rehearsal model."""
+    settings = CloneSettings(model="rehearsal-tiny", seed=1, overwrite=True)
+    clone_voice_simple("One, two, three.", sample, output, settings=settings, listener=_Silent())
 
 
-def _plan(text: str, args: argparse.Namespace, output: str, messages: Messages) -> Outcome:
-    """What a run would do: everything is checked that needs neither the model nor the network."""
-    _checked_output(output, args.force, args.voice)
-    segments = text_stage.segments(text, args.language, count_tokens=len, batch_size=args.batch_size)
-    for path in args.voice:
-        audio = to_mono(read_recording(path))
-        _refuse_silence(audio, path)
-        messages.say(f"Sample: {Path(path).name}, {audio.duration_s:.1f} s")
-    where = _model_state(args.model)
-    messages.say(f"Model: {args.model} ({where})")
-    messages.say(f"Text: {len(text)} characters, about {len(segments)} segments, language {args.language}")
-    messages.say(f"Output: {output} (nothing was written)")
-    result = {"dry_run": True, "output": output, "model": args.model, "model_state": where,
-              "language": args.language, "segment_count": len(segments)}
-    return 0, result, "" if output == STDOUT else output
+class _Silent(Listener):
+    """Is told, and says nothing."""
 
-
-def _model_state(model: str) -> str:
-    if model in rehearsal.NAMES:
-        return "here" if rehearsal.is_complete(rehearsal.folder_of(model), model) else "would be built first"
-    if model == checkpoint.RELEASED:
-        return "here" if checkpoint.find_released() else "would be downloaded first, 1.9 GB"
-    checkpoint.from_folder(Path(model))
-    return "here"
+    def warn(self, line: str) -> None:
+        logger.debug("%s", line)
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = build_parser()
     args = parser.parse_args(argv)
-    if args.output == "" or args.model == "":
-        parser.error("an empty name was given for --output or --model")
-    if args.output == STDOUT:
-        if args.json:
-            parser.error("--json and -o - both want stdout: choose one")
-        if sys.stdout is None or sys.stdout.isatty():
-            parser.error("-o - writes a WAV to stdout, which is closed or a terminal: redirect it or pipe it")
+    check_usage(parser, args)
     return run_command(SCRIPT, argv, args, _work)
 
 

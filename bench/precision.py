@@ -29,8 +29,9 @@ from voicekit.audio import mean_channels, read_recording, resample_like_coqui  #
 from voicekit.checkpoint import Checkpoint, from_folder  # noqa: E402
 from voicekit.decoding import Sampling, Segment, decode, embed_text  # noqa: E402
 from voicekit.gpt import LeanGPT  # noqa: E402
-from voicekit.tts_model import CONDITIONING_RATE_HZ, TTSModel, Voice  # noqa: E402
+from voicekit.tts_model import TTSModel, Voice  # noqa: E402
 from voicekit.vocoding import vocode  # noqa: E402
+from voicekit.xtts_modules import CONDITIONING_RATE_HZ  # noqa: E402
 
 LEAST_DB = 30.0  # of a waveform beside float32's, that a default precision must keep
 TEXTS = (

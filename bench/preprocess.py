@@ -28,7 +28,8 @@ import soundfile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from voicekit.audio import read_recording, resample, to_mono, write_audio
+from voicekit.audio import read_recording, resample, to_mono
+from voicekit.audio_writing import write_audio
 from voicekit.restoration import even_level, normalise_loudness, trim_silence
 
 Times = dict[str, float]

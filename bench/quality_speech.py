@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from bench import quality_metrics
 from bench.quality_degradations import Clean, Degraded, Samples
-from voicekit.audio import read_recording, to_mono, write_audio
+from voicekit.audio import read_recording, to_mono
+from voicekit.audio_writing import write_audio
 from voicekit.errors import AudioError
 
 ROOT = Path(__file__).resolve().parents[1]

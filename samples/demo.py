@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 from improve_voice_sample import main as improve  # noqa: E402
 from simple_voice_clone import main as clone  # noqa: E402
 from voicekit import checkpoint  # noqa: E402
-from voicekit.audio import free_name  # noqa: E402
+from voicekit.audio_writing import free_name  # noqa: E402
 
 TEXT = "This is a demonstration. The voice that you hear was taken from one short recording."
 SAMPLE = ROOT / "samples" / "reference.wav"

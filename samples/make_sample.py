@@ -14,7 +14,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from voicekit.audio import read_recording, to_mono, write_audio  # noqa: E402
+from voicekit.audio import read_recording, to_mono  # noqa: E402
+from voicekit.audio_writing import write_audio  # noqa: E402
 from voicekit.restoration import normalise_loudness, trim_silence  # noqa: E402
 
 TEXT = (

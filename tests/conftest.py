@@ -16,8 +16,8 @@ import pytest
 
 import logger_config
 from tests.voices import talking
-from voicekit import private_text
-from voicekit.audio import write_audio
+from voicekit import conditioning_cache, journal, private_text
+from voicekit.audio_writing import write_audio
 
 _FOLDERS = ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "HF_HOME", "VOICE_CLONING_LOG_DIR")
 _SESSION = tempfile.TemporaryDirectory(prefix="voice-cloning-tests-")
@@ -49,6 +49,13 @@ def _logging_as_it_was() -> Iterator[None]:
         logging.getLogger(name).setLevel(was)
     logging.captureWarnings(False)
     private_text.forget()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered() -> None:
+    """What a test spoke or heard is not there for the next one, which would test nothing."""
+    journal.remove_old(days=0)
+    conditioning_cache.clear()
 
 
 @pytest.fixture

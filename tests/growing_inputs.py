@@ -20,9 +20,12 @@ from unittest.mock import patch
 import numpy as np
 import soundfile
 
+from tests import spoken_faults
 from tests.voices import talking
 from voicekit import download, edits, measurement, run_history, screening, text
-from voicekit.audio import Audio, Recording, write_audio
+from voicekit.audio import Audio, Recording
+from voicekit.audio_writing import write_audio
+from voicekit.takes import Take
 
 T = TypeVar("T")
 Run = Callable[[], object]
@@ -97,8 +100,8 @@ def excerpt(samples: int) -> screening.Excerpt:
     return screening.Excerpt(Recording(voice(samples).samples[None], RATE_HZ), 0.0, samples / RATE_HZ)
 
 
-def pieces(samples: int) -> list[Audio]:
-    return [voice(3 * RATE_HZ)] * (samples // (3 * RATE_HZ))
+def take(samples: int) -> Take:
+    return spoken_faults.take(voice(samples, 24_000).samples)
 
 
 def reading(operate: Callable[[Path], object]) -> Make:
@@ -149,13 +152,16 @@ TEXTS = {
 
 
 def cutting(kind: str) -> Make:
-    """`count_tokens` is a function of Python, so that what it is asked of counts."""
+    """`measure` is a function of Python, so that what it is asked of counts."""
     language = "zh-cn" if kind == "no spaces" else "en"
 
     def prepare(characters: int) -> str:
         return (TEXTS[kind] * (characters // len(TEXTS[kind]) + 1))[:characters]
 
-    return over(prepare, lambda given: text.segments(given, language, lambda piece: len(piece) // 4))
+    def measure(piece: str, language: str) -> text.Measured:
+        return text.Measured(len(piece), len(piece) // 4)
+
+    return over(prepare, lambda given: text.segments(given, language, measure))
 
 
 def history(operate: Callable[[Path], object]) -> Make:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests import counted_work
+from tests import counted_work, spoken_faults
 from tests import growing_inputs as inputs
 from tests import growing_models as models
 from tests.growing_inputs import RATE_HZ, Make, over
@@ -21,6 +21,7 @@ from voicekit import (
     edits,
     hum_removal,
     joining,
+    levelling,
     noise,
     quality,
     restoration,
@@ -29,6 +30,8 @@ from voicekit import (
     screening,
     speech_detection,
     stretches,
+    take_ends,
+    takes,
 )
 from voicekit.audio import Audio, read_recording, resample, to_mono
 
@@ -94,14 +97,19 @@ SOUND = (
     Case("voicekit.audio.read_recording", 3_000_000, inputs.reading(read_recording)),
     Case("voicekit.audio.to_mono", MINUTE // 4, over(inputs.stereo, to_mono)),
     Case("voicekit.audio.resample", MINUTE // 4, over(inputs.voice, lambda audio: resample(audio, 22_050))),
-    Case("voicekit.audio.write_audio", MINUTE // 4, inputs.writing),
+    Case("voicekit.audio_writing.write_audio", MINUTE // 4, inputs.writing),
     Case("voicekit.quality.loudness_lufs", MINUTE // 4, over(inputs.voice, quality.loudness_lufs)),
     Case("voicekit.quality.speech_regions", MINUTE // 4, over(inputs.voice, quality.speech_regions)),
     Case("voicekit.restoration.trim_silence", MINUTE // 4, over(inputs.between_silences, restoration.trim_silence)),
     Case("voicekit.restoration.even_level", MINUTE, over(inputs.fading, restoration.even_level)),
     Case("voicekit.restoration.normalise_loudness", MINUTE, over(inputs.voice, restoration.normalise_loudness)),
-    Case("voicekit.joining.join", MINUTE // 4, over(
-        inputs.pieces, lambda pieces: joining.join(pieces, [0.25] * len(pieces)))),
+    Case("voicekit.joining.Joiner.lay", MINUTE // 4, over(
+        inputs.voice, lambda audio: joining.Joiner(audio.sample_rate).lay(audio, 0.25))),
+    Case("voicekit.takes.faults", MINUTE // 2, over(
+        inputs.take, lambda take: takes.faults(take, spoken_faults.TEXT, "en", 1.0))),
+    Case("voicekit.take_ends.trim_ends", 10 * MINUTE, over(
+        inputs.take, lambda take: take_ends.trim_ends(take, greedy=True))),
+    Case("voicekit.levelling.level", MINUTE, over(inputs.voice, levelling.level)),
     Case("voicekit.screening.read_excerpt", 8_000 * 600, inputs.reading(
         lambda path: screening.read_excerpt(path, max_s=30.0)), about="longer than the excerpt"),
     Case("voicekit.measurement.measure", 3 * MINUTE // 4, inputs.measuring),
@@ -124,7 +132,7 @@ SOUND = (
 )  # fmt: skip
 
 TEXT = tuple(
-    Case("voicekit.text.segments", 1_500, inputs.cutting(kind), about=kind) for kind in inputs.TEXTS
+    Case("voicekit.text.segments", 12_000, inputs.cutting(kind), about=kind) for kind in inputs.TEXTS
 )
 
 RECORDS = (

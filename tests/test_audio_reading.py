@@ -17,7 +17,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from voicekit.audio import Audio, read_recording, wav_bytes
+from voicekit.audio import Audio, read_recording
+from voicekit.audio_writing import wav_bytes
 from voicekit.errors import AudioError
 
 Float = NDArray[np.float32]

@@ -21,7 +21,8 @@ import improve_voice_sample
 from improve_voice_sample import Listener, analyze_voice_sample, main, optimize_voice_sample
 from voicekit import denoising
 from voicekit.assessment import Metrics
-from voicekit.audio import Audio, read_recording, resample, to_mono, write_audio
+from voicekit.audio import Audio, read_recording, resample, to_mono
+from voicekit.audio_writing import write_audio
 from voicekit.errors import AudioError, OutputError
 from voicekit.improvement import Improvement
 from voicekit.planning import HARMLESS, STEPS, ImproveSettings

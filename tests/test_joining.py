@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from voicekit.audio import Audio
-from voicekit.joining import FADE_S, Placed, fade_ends, join
+from voicekit.joining import FADE_S, Joiner, Placed, fade_ends
 
 RATE = 24_000
 FADE = round(FADE_S * RATE)
@@ -18,6 +19,13 @@ FADE = round(FADE_S * RATE)
 def piece(seconds: float, level: float = 0.5, rate: int = RATE) -> Audio:
     """The worst case for a click: a constant level from the first sample to the last."""
     return Audio(np.full(round(seconds * rate), level, dtype=np.float32), rate)
+
+
+def join(pieces: Sequence[Audio], gaps_s: Sequence[float]) -> tuple[Audio, list[Placed]]:
+    """A whole recording of what a joiner gives out."""
+    joiner = Joiner(pieces[0].sample_rate)
+    laid = [joiner.lay(piece, gap_s) for piece, gap_s in zip(pieces, gaps_s, strict=True)]
+    return Audio(np.concatenate([samples for samples, _ in laid]), joiner.sample_rate), [place for _, place in laid]
 
 
 def loud_spans(samples: NDArray[np.float32]) -> list[tuple[int, int]]:
@@ -71,7 +79,7 @@ def test_the_fade_is_monotonous_and_symmetric() -> None:
 def test_one_piece_keeps_its_length_and_has_no_gap() -> None:
     audio, placed = join([piece(0.4)], [5.0])
     assert audio.duration_s == pytest.approx(0.4)
-    assert placed == (Placed(0.0, 0.4),)
+    assert placed == [Placed(0.0, 0.4)]
 
 
 @pytest.mark.parametrize("samples", [0, 1, 2, 3, FADE, 2 * FADE - 1, 2 * FADE, 2 * FADE + 1])
@@ -101,3 +109,13 @@ def test_many_pieces_do_not_drift() -> None:
     assert [(round(p.start_s * RATE), round(p.end_s * RATE)) for p in placed] == loud_spans(audio.samples)
     assert audio.duration_s == pytest.approx(200 * 0.0371 + 199 * 0.01001, abs=200 * 1 / RATE)
     assert audio.samples.dtype == np.float32
+
+
+def test_a_segment_begins_at_its_time_or_after_the_one_before() -> None:
+    joiner = Joiner(RATE, lead_s=0.5)
+    _, first = joiner.lay(piece(1.0), 0.25)
+    _, in_time = joiner.lay(piece(1.0), 0.25, not_before_s=4.0)
+    _, late = joiner.lay(piece(1.0), 0.25, not_before_s=4.5)
+    assert first == Placed(0.5, 1.5)
+    assert in_time == Placed(4.0, 5.0)
+    assert late == Placed(5.25, 6.25)

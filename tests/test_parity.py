@@ -19,7 +19,8 @@ from voicekit.audio import Audio, mean_channels, read_recording, resample_like_c
 from voicekit.checkpoint import from_folder
 from voicekit.decoding import Decoded, Segment, decode, embed_text
 from voicekit.text import segments
-from voicekit.tts_model import TTSModel, Voice, segment_generator
+from voicekit.tts_model import TTSModel, Voice
+from voicekit.utterances import segment_generator
 from voicekit.vocoding import vocode
 
 TEXTS = (
@@ -155,7 +156,7 @@ def test_speaks_what_coqui_speaks(ours: TTSModel, coqui: Any, voice: Voice, lang
 
 
 def test_each_segment_of_a_longer_text_equals_coquis(ours: TTSModel, coqui: Any, voice: Voice) -> None:
-    pieces = segments(LONGER, "en", lambda piece: ours.count_tokens(piece, "en"))
+    pieces = segments(LONGER, "en", ours.measure)
     assert len(pieces) > 1
     for piece in pieces:
         assert_equal(speak(ours, piece.text, "en", voice), coqui_speaks(coqui, piece.text, "en", voice))

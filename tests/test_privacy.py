@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import logger_config
 import simple_voice_clone
 from tests.canaries import SENTENCES, traces
 
+ROOT = Path(__file__).resolve().parent.parent
 CANARY = SENTENCES["latin"] + " 1984."
 
 
@@ -59,3 +63,20 @@ def test_no_word_of_the_text_reaches_the_logs(
     assert "some.package - Input: " in written and "py.warnings" in written  # they did reach the log
     assert ("RuntimeError" in written) is crashes
     assert traces(CANARY, written) == []
+
+
+def test_onnxruntime_reports_to_nobody(tmp_path: Path) -> None:
+    """As soon as a network is loaded it makes a queue of events in the cache folder, unless it is told not to."""
+    code = (
+        "import sys; from voicekit.speech_detection import detect_speech; from tests.voices import talking;"
+        " detect_speech(talking(3.0)); print('onnxruntime' in sys.modules)"
+    )
+    for told, files in ((None, False), ("0", True)):  # the control: with its own default there is something to see
+        home = tmp_path / str(told)
+        home.mkdir()
+        environment = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+        environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home)}
+        environment |= {"ORT_DISABLE_TELEMETRY": told} if told else {}
+        ran = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True)
+        assert ran.stdout == "True\n", ran.stderr
+        assert any("onnxruntime" in str(path) for path in home.rglob("*")) == files

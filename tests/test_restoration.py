@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.voices import talking
-from voicekit.audio import Audio, Recording, read_recording, resample, to_mono, write_audio
+from voicekit.audio import Audio, Recording, read_recording, resample, to_mono
+from voicekit.audio_writing import write_audio
 from voicekit.declipping import declip
 from voicekit.edits import Edits, Kept, apply, compose, regions_in_result, to_result_time, total_s, whole
 from voicekit.hum_removal import remove_hum

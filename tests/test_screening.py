@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 from tests.voices import talking
-from voicekit.audio import read_recording, write_audio
+from voicekit.audio import read_recording
+from voicekit.audio_writing import write_audio
 from voicekit.screening import best_window_s, read_excerpt
 
 RATE = 8_000

@@ -316,7 +316,8 @@ import sys
 from pathlib import Path
 from tests.voices import talking
 from voicekit.checkpoint import from_folder
-from voicekit.tts_model import TTSModel, import_packages
+from voicekit.devices import import_packages
+from voicekit.tts_model import TTSModel
 
 import_packages()
 model = TTSModel.load(from_folder(Path(sys.argv[1])), device="cpu")

@@ -1,7 +1,7 @@
 """The craft behind the two scripts, one file a stage of the data flow.
 
 Importing any of these modules loads neither torch nor TTS (heavy imports stay inside functions).
-Only `command_line` parses flags and prints; none configures logging. Imports point one way::
+Only `command_line` prints, only it and `clone_flags` know of flags; none configures logging. Imports point one way::
 
     errors <- audio_reading <- audio <- quality, restoration, joining
     errors <- text          errors <- checkpoint <- loading
@@ -11,3 +11,8 @@ Only `command_line` parses flags and prints; none configures logging. Imports po
 """
 
 __version__ = "0.1.0"
+
+import os
+
+# onnxruntime (seen in 1.32) would tell its makers by HTTPS that it is used, unless this is set before it is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

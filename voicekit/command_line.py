@@ -11,9 +11,9 @@ import contextlib
 import io
 import json
 import logging
-import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -22,8 +22,10 @@ from typing import Any, NoReturn, TextIO
 from logger_config import memory_snapshot, run, setup_logging
 from voicekit import __version__
 from voicekit.errors import OutputError, VoiceError
+from voicekit.eta import Eta
 from voicekit.log_lines import shorten_home
 from voicekit.stage_clock import Stopwatch
+from voicekit.standard_output import abandon_stdout
 
 SCHEMA = 1  # of the JSON results
 STAGES = ("import", "preprocess", "load_model", "condition_voice", "generate", "vocode", "write")
@@ -68,6 +70,18 @@ def whole_number(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is no whole number") from None
+
+
+def whole_between(low: int, high: int) -> Callable[[str], int]:
+    """An argparse type: a whole number of a closed range."""
+
+    def number(text: str) -> int:
+        value = whole_number(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be from {low} to {high}")
+        return value
+
+    return number
 
 
 def number_between(low: float, high: float) -> Callable[[str], float]:
@@ -118,29 +132,37 @@ class Messages:
 
 
 class Progress:
-    """How far a list of equal pieces is: a bar with ETA on a terminal, a line a piece elsewhere."""
+    """How far a list of pieces is, and how long it will still take: a bar on a terminal, a line a piece elsewhere."""
 
     def __init__(self, messages: Messages, what: str) -> None:
-        self._messages, self._what, self._done = messages, what, 0
+        self._messages, self._what = messages, what
         self._bar: Any = None
 
-    def advance(self, total: int, detail: str) -> None:
-        """One piece of `total` is done."""
-        self._done += 1
-        if self._messages.quiet or not self._messages.stream.isatty():
-            self._messages.say(f"{self._what} {self._done} of {total}: {detail}")
-            return
-        self._bar = self._bar or self._new_bar(total)
-        self._bar.advance(self._bar.task_ids[0])
+    def begin(self, pieces: int, amount: float, expected_s: float | None) -> None:
+        """So many pieces are to be done, of so much work in all (characters, say), expected to take so long."""
+        self._pieces, self._done = pieces, 0
+        self._eta = Eta(max(1.0, amount), expected_s, time.monotonic)
+        if self._messages.stream.isatty() and not self._messages.quiet:
+            self._bar = self._new_bar()
 
-    def _new_bar(self, total: int) -> Any:
+    def advance(self, amount: float, detail: str) -> None:
+        """One piece, of so much work, is done."""
+        self._done += 1
+        left = _duration(self._eta.advance(amount))
+        if self._bar is None:
+            rest = f", {left} left" if left else ""
+            self._messages.say(f"{self._what} {self._done} of {self._pieces}: {detail}{rest}")
+        else:
+            self._bar.update(self._bar.task_ids[0], advance=1, left=left)
+
+    def _new_bar(self) -> Any:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bar
 
-        columns = TextColumn(self._what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        columns = TextColumn(self._what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}")
         bar = Bar(*columns, console=Console(file=self._messages.stream), transient=True)
-        bar.add_task(self._what, total=total)
+        bar.add_task(self._what, total=self._pieces, left=_duration(self._eta.remaining_s()))
         bar.start()
         return bar
 
@@ -148,6 +170,16 @@ class Progress:
         """Take the bar away; needed after an error too."""
         if self._bar is not None:
             self._bar.stop()
+
+
+def _duration(seconds: float | None) -> str:
+    """As people say it: 40 s, 3 min, 1 h 20 min; nothing where nobody knows."""
+    if seconds is None or seconds < 0.5:
+        return ""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 # What a command's work gives back: the exit code, the JSON object, the line for stdout ("" for none).
@@ -199,7 +231,7 @@ def run_command(
 
 
 # No warnings here: they name files.
-_FOR_HISTORY = ("model", "device", "precision", "rtf", "language", "seed", "dry_run")
+_FOR_HISTORY = ("model", "device", "precision", "rtf", "language", "seed", "batch_size", "reused", "dry_run")
 
 
 def _console_level(args: argparse.Namespace) -> int | None:
@@ -231,14 +263,6 @@ def _print_result(result: dict[str, Any] | None, line: str) -> None:
     except OSError as error:
         abandon_stdout()
         raise OutputError(f"The result cannot be written to stdout: {error.strerror}.", "The work is done.") from error
-
-
-def abandon_stdout() -> None:
-    """After a failed write: what is still buffered goes nowhere, so that the end of the process is quiet."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
 
 
 def _report(error: BaseException, this_run: run, messages: Messages, log_dir: Path | None, *, as_json: bool) -> None:

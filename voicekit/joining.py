@@ -1,11 +1,11 @@
-"""Segments of speech into one recording: fades against clicks, gaps between sentences.
+"""Segments of speech one after the other: fades against clicks, gaps between sentences, sound at its time.
 
-Knows arrays and seconds; nothing of text, models or files.
+Knows arrays and seconds; nothing of text, models or files. What is laid is given out at once, so that a recording of
+any length takes the memory of its longest segment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,29 +29,38 @@ class Placed:
     end_s: float
 
 
-@complexity(size="samples", time="O(n)", space="O(n)")
-def join(pieces: Sequence[Audio], gaps_s: Sequence[float]) -> tuple[Audio, tuple[Placed, ...]]:
-    """Lay segments one after the other.
+class Joiner:
+    """One recording while it is made."""
 
-    Args:
-        pieces: the segments, all of one sample rate, at least one.
-        gaps_s: silence after each piece, seconds, 0 or more; the last one's is not used.
+    def __init__(self, sample_rate: int, lead_s: float = 0.0) -> None:
+        """`lead_s`: silence before the first segment, seconds."""
+        self.sample_rate = sample_rate
+        self._laid = 0  # samples given out so far
+        self._gap = round(lead_s * sample_rate)  # samples of silence that are due before the next segment
 
-    Returns:
-        The joined audio and where each piece lies in it. O(samples) time and space.
-    """
-    import numpy as np
+    @complexity(size="samples", time="O(n)", space="O(n)")
+    def lay(
+        self, piece: Audio, gap_s: float, not_before_s: float = 0.0
+    ) -> tuple[NDArray[np.float32], Placed]:
+        """Lay a segment at the end of what is there.
 
-    rate = pieces[0].sample_rate
-    gaps = [round(gap * rate) for gap in gaps_s[: len(pieces) - 1]] + [0]
-    joined = np.zeros(sum(piece.samples.size for piece in pieces) + sum(gaps), dtype=np.float32)
-    placed, at = [], 0
-    for piece, gap in zip(pieces, gaps, strict=True):
-        end = at + piece.samples.size
-        joined[at:end] = fade_ends(piece.samples, round(FADE_S * rate))
-        placed.append(Placed(at / rate, end / rate))
-        at = end + gap
-    return Audio(joined, rate), tuple(placed)
+        Args:
+            piece: of this recording's rate.
+            gap_s: silence that follows it if another one comes, seconds.
+            not_before_s: the earliest moment at which it begins, seconds from the start of the recording.
+
+        Returns:
+            The samples that follow those given out before, float32 [n], and where the segment lies. O(samples).
+        """
+        import numpy as np
+
+        silence = max(self._gap, round(not_before_s * self.sample_rate) - self._laid)
+        begin = self._laid + silence
+        self._laid = begin + piece.samples.size
+        self._gap = round(gap_s * self.sample_rate)
+        faded = fade_ends(piece.samples, round(FADE_S * self.sample_rate))
+        samples = np.concatenate([np.zeros(silence, np.float32), faded])
+        return samples, Placed(begin / self.sample_rate, self._laid / self.sample_rate)
 
 
 def fade_ends(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:

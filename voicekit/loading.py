@@ -104,7 +104,7 @@ def load_xtts(checkpoint: Checkpoint) -> Any:
         ModelUnavailable: packages are missing.
     """
     import_model()
-    config = _read_config(checkpoint.config)
+    config = read_config(checkpoint.config)
     tokenizer = _read_tokenizer(checkpoint.vocab)
     args = _with_text_tokens(config.model_args, tokenizer, checkpoint.vocab)
     xtts = _build(args, tokenizer.get_number_tokens(), checkpoint.config)
@@ -115,7 +115,12 @@ def load_xtts(checkpoint: Checkpoint) -> Any:
     return xtts
 
 
-def _read_config(path: Path) -> XTTSConfig:
+def read_config(path: Path) -> XTTSConfig:
+    """A checkpoint's settings from its config.json.
+
+    Raises:
+        ModelError: not the configuration of an XTTS v2 model.
+    """
     try:
         content = json.loads(path.read_text("utf-8"))
         kind = content.get("model")

@@ -2,21 +2,23 @@
 
 XTTS takes a limited number of characters at once, per language, and at most 400 tokens; longer
 text is cut off or fails. This module cuts at paragraph ends, then sentence ends, then clause ends,
-then between words, and keeps every character that is spoken. It knows no model: how many tokens a
-text makes is asked of a function that the caller gives.
+then between words, and keeps every character that is spoken. It knows no model: what a text comes to
+once its numbers are read out, and how many tokens it makes, is asked of a function that the caller gives.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
-import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
+from voicekit import markup, packing, plain_text
 from voicekit.complexity import complexity
 from voicekit.errors import TextError
+from voicekit.lexicon import NO_LEXICON, Lexicon
+from voicekit.rewritten import Rewritten
+from voicekit.sentences import ends_sentence
 
 # Characters at once, per language: coqui-tts 0.28.0, VoiceBpeTokenizer.char_limits.
 MAX_CHARACTERS = {
@@ -26,69 +28,53 @@ MAX_CHARACTERS = {
 LANGUAGES = tuple(MAX_CHARACTERS)
 MAX_TEXT_BYTES = 20 << 20  # ten long novels; what is more is no text (or never ends)
 MAX_TOKENS = 400  # coqui asserts fewer than gpt_max_text_tokens = 402 with start and stop
-
-# Silence after a segment, seconds [ours: the usual range of read speech].
-SENTENCE_GAP_S = 0.25
-PARAGRAPH_GAP_S = 0.6
-CLAUSE_GAP_S = 0.08
-
-_CLOSERS = "\"'”’»›)\\]」』）"
-# A run of marks is tried once, from its start, and given up whole: time stays linear on any text.
-_SENTENCE_END = re.compile(rf"(?:(?<![.!?…])[.!?…]++[{_CLOSERS}]*+(?=\s)|[。！？؟।]+[{_CLOSERS}]*)\s*")
-_ENDS_SENTENCE = re.compile(rf"[.!?…。！？؟।][{_CLOSERS}]*$")
-_CLAUSE_END = re.compile(rf"(?:[,;:–—][{_CLOSERS}]*(?=\s)|[，、；：،؛])\s*")
-_WORD_END = re.compile(r"\s+")
-# A dot after these ends no sentence: titles, initials and other abbreviations, numbered items.
-_ABBREVIATION = re.compile(
-    r"(?:^|[\s(\"'“„«])(?:[^\W\d_]|\d{1,3}|mrs?|ms|dr|prof|st|sr|jr|sra|mme|mlle|hr|fr|bzw|ca|vs|etc|no|nr|p|pp|vol"
-    r"|fig|e\.g|i\.e|z\.b|d\.h|u\.a|cf|ing|tzv|např|ul|т\.е|т\.д|др|г)\.$",
-    re.IGNORECASE,
-)
+_NO_SPACES = {"zh-cn", "ja"}
+_LONGEST_NUMBER_WORDS = 12  # characters that a digit comes to when its number is read out, at most
+_TOKENS_PER_CHARACTER = {"zh-cn": 4, "ja": 3, "ko": 3}  # these are spelt in Latin letters before they are counted
 
 
-def read_text(path: str) -> str:
-    """The text of a UTF-8 file, with or without a byte order mark.
+@dataclass(frozen=True)
+class Measured:
+    """What a piece comes to once its numbers and abbreviations are read out.
 
-    Raises:
-        TextError: the file cannot be read or is in another encoding.
+    characters: compared with `MAX_CHARACTERS`.
+    tokens: of the model's text vocabulary; compared with `MAX_TOKENS`.
     """
-    try:
-        with open(path, "rb") as stream:
-            data = stream.read(MAX_TEXT_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise TextError(f"The text file {path!r} cannot be read: {reason}.", "Check its name.") from error
-    return decode_text(data, path)
+
+    characters: int
+    tokens: int
 
 
-def decode_text(data: bytes, source: str) -> str:
-    """UTF-8 bytes as text; `source` names them in an error.
-
-    Raises:
-        TextError: not UTF-8, or more than `MAX_TEXT_BYTES`.
-    """
-    if len(data) > MAX_TEXT_BYTES:
-        raise TextError(f"The text of {source!r} is over {MAX_TEXT_BYTES >> 20} MB.", "Cut it into chapters.")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise TextError(f"The text of {source!r} is not UTF-8.", "Save it as UTF-8.") from error
+Measure = Callable[[str, str], Measured]  # of a piece in a language
 
 
-FRAGMENT_SHARE = 6  # of the limit: shorter pieces, 41 characters in English, are joined; XTTS speaks fragments badly
-_TAIL = 16  # characters before a dot that are looked at: longer than any abbreviation
+@dataclass(frozen=True)
+class Gaps:
+    """Silence after a segment, seconds [ours: the usual range of read speech]."""
+
+    sentence_s: float = 0.25
+    clause_s: float = 0.08
+    paragraph_s: float = 0.6
 
 
 @dataclass(frozen=True)
 class Segment:
     """One piece of text that is spoken at once.
 
-    text: what is spoken, within the language's limits.
-    gap_s: the silence that follows it, seconds.
+    text: what is spoken, within the language's limits: in plain forms, with the lexicon's words.
+    gap_s: the silence that follows it, seconds: what its end asks for, or a pause in the text where that is longer.
+    speed: factor of the run's own speed.
+    language: a code, or None for that of the run.
+    source: the text as the author wrote it, without tags; for subtitles.
+    lead_s: the silence before it, seconds; only of the first segment, where the text begins with a pause.
     """
 
     text: str
     gap_s: float
+    speed: float = 1.0
+    language: str | None = None
+    source: str = ""
+    lead_s: float = 0.0
 
 
 def normalise_language(language: str) -> str:
@@ -112,9 +98,13 @@ def clean(text: str) -> str:
     """
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
     kept = "".join(character for character in text if character in "\n\t\u200c\u200d" or _printable(character))
-    if not any(unicodedata.category(character)[0] in "LN" for character in kept):
-        raise TextError("The text holds nothing that can be spoken.", "Give a text with letters or digits in it.")
+    if not _is_spoken(kept):
+        raise _nothing_to_speak()
     return kept.strip()
+
+
+def _nothing_to_speak() -> TextError:
+    return TextError("The text holds nothing that can be spoken.", "Give a text with letters or digits in it.")
 
 
 def _printable(character: str) -> bool:
@@ -123,115 +113,113 @@ def _printable(character: str) -> bool:
 
 @complexity(size="characters", time="O(n)", space="O(n)")
 def segments(
-    text: str, language: str, count_tokens: Callable[[str], int], batch_size: int = 1
+    text: str,
+    language: str,
+    measure: Measure,
+    *,
+    batch_size: int = 1,
+    lexicon: Lexicon = NO_LEXICON,
+    gaps: Gaps = Gaps(),
 ) -> tuple[Segment, ...]:
     """Cut a text into segments that XTTS can speak at once, in order.
 
     Args:
-        text: any text; it is cleaned first.
+        text: any text, with tags (`voicekit.markup`); it is cleaned first.
         language: one of `LANGUAGES`.
-        count_tokens: how many BPE tokens a piece makes in this language.
+        measure: what a piece comes to in a language.
         batch_size: segments that are spoken together. A text that is too short to fill a batch is cut into more
             segments, at sentence ends, so that each of them is done sooner.
+        lexicon: how single words are spoken.
+        gaps: silence after segments.
 
     Returns:
-        At least one segment. O(characters) time, and one token count a piece.
+        At least one segment. O(characters) time; each part of the text is measured a few times at most.
 
     Raises:
-        TextError: nothing to speak, or one word longer than the model can take.
+        TextError: nothing to speak, a tag that asks for what cannot be, or one word longer than the model can take.
     """
-    fits = _Limits(MAX_CHARACTERS[language], count_tokens)
-    cut: list[Segment] = []
     cleaned = clean(text)
     enough = len(cleaned) // batch_size
-    for paragraph in re.split(r"\n\s*\n", cleaned):
-        paragraph = " ".join(paragraph.split())
-        if not any(unicodedata.category(character)[0] in "LN" for character in paragraph):
-            continue  # a line of asterisks or dashes
-        pieces = _pack(_cut_long(_sentences(paragraph), fits), fits, enough)
-        cut += [Segment(piece, _gap_after(piece)) for piece in pieces[:-1]]
-        cut.append(Segment(pieces[-1], PARAGRAPH_GAP_S))
+    cut: list[Segment] = []
+    lead_s = 0.0
+    for run in markup.runs(cleaned, LANGUAGES):
+        if cut and _starts_paragraph(run.text):
+            cut[-1] = _with_pause(cut[-1], gaps.paragraph_s)
+        cut += _run_segments(run, language, measure, enough, lexicon, gaps)
+        if cut:
+            cut[-1] = _with_pause(cut[-1], gaps.paragraph_s if _ends_paragraph(run.text) else 0.0)
+            cut[-1] = _with_pause(cut[-1], run.pause_s)
+        else:
+            lead_s = max(lead_s, run.pause_s)
+    if not cut:
+        raise _nothing_to_speak()
+    cut[0] = replace(cut[0], lead_s=lead_s)
+    cut[-1] = _with_pause(cut[-1], gaps.paragraph_s)
     return tuple(cut)
 
 
-@dataclass(frozen=True)
-class _Limits:
-    max_characters: int
-    count_tokens: Callable[[str], int]
-
-    def __call__(self, piece: str) -> bool:
-        return len(piece) <= self.max_characters and self.count_tokens(piece) <= MAX_TOKENS
+def roughly(piece: str, language: str) -> Measured:
+    """What a piece in plain forms comes to at most, without a model: its characters, and some for each digit."""
+    digits = sum(map(str.isdigit, piece))
+    characters = len(piece) + _LONGEST_NUMBER_WORDS * digits
+    return Measured(characters, 1 + characters * _TOKENS_PER_CHARACTER.get(language, 1))
 
 
-def _gap_after(piece: str) -> float:
-    return SENTENCE_GAP_S if _ENDS_SENTENCE.search(piece) else CLAUSE_GAP_S
+def _run_segments(
+    run: markup.Run, language: str, measure: Measure, enough: int, lexicon: Lexicon, gaps: Gaps
+) -> list[Segment]:
+    """The segments between two tags; the last of a paragraph has a paragraph's gap, the last of all that of its end."""
+    code = run.language or language
+    room = _room(code, measure)
+    aim = min(packing.AIM, enough / room.limit)
+    found: list[Segment] = []
+    for paragraph in re.split(r"\n\s*\n", run.text):
+        spoken = lexicon.rewrite(plain_text.rewrite(Rewritten.of(paragraph), code), code)
+        if not _is_spoken(spoken.text):
+            continue  # a line of asterisks or dashes
+        if found:
+            found[-1] = _with_pause(found[-1], gaps.paragraph_s)
+        for piece, source in _pieces(spoken, room, aim):
+            gap_s = gaps.sentence_s if ends_sentence(piece) else gaps.clause_s
+            found.append(Segment(piece, gap_s, run.speed, run.language, source))
+    return found
 
 
-def _sentences(paragraph: str) -> list[str]:
-    """Cut at sentence ends, but not after abbreviations and initials."""
-    pieces, start = [], 0
-    for end in _SENTENCE_END.finditer(paragraph):
-        tail = paragraph[max(start, end.end() - _TAIL) : end.end()].strip()
-        if tail and not _ABBREVIATION.search(tail):
-            pieces.append(paragraph[start : end.end()].strip())
-            start = end.end()
-    return pieces + ([paragraph[start:].strip()] if paragraph[start:].strip() else [])
+def _pieces(spoken: Rewritten, room: packing.Room, aim: float) -> Iterator[tuple[str, str]]:
+    """The pieces of a paragraph, each with what the author wrote."""
+    try:
+        places = packing.pieces(spoken.text, room, aim)
+    except packing.TooLongError as error:
+        raise TextError(
+            f"One word of {error.length} characters is longer than XTTS can speak at once"
+            f" ({room.limit} characters in this language, {MAX_TOKENS} tokens).",
+            "Break it up with spaces or hyphens, or take it out.",
+        ) from error
+    for start, end in places:
+        yield spoken.text[start:end].strip(), spoken.source_between(start, end)
 
 
-def _cut_long(sentences: Iterable[str], fits: _Limits) -> list[str]:
-    """Cut what does not fit at clause ends, then between words; each kind of cut only where needed."""
-    pieces: list[str] = []
-    for sentence in sentences:
-        if fits(sentence):
-            pieces.append(sentence)
-            continue
-        for clause in _pack(_split_at(_CLAUSE_END, sentence), fits):
-            pieces += [clause] if fits(clause) else _pack(_words(clause, fits), fits)
-    return pieces
+def _room(language: str, measure: Measure) -> packing.Room:
+    limit = MAX_CHARACTERS[language]
+
+    def fill(piece: str) -> float:
+        measured = measure(piece, language)
+        return max(measured.characters / limit, measured.tokens / MAX_TOKENS)
+
+    return packing.Room(language, fill, limit, language not in _NO_SPACES)
 
 
-def _split_at(ends: re.Pattern[str], text: str) -> list[str]:
-    cuts = [0, *(match.end() for match in ends.finditer(text)), len(text)]
-    parts = (text[a:b].strip() for a, b in itertools.pairwise(cuts))
-    return [part for part in parts if part]
+def _with_pause(segment: Segment, seconds: float) -> Segment:
+    return replace(segment, gap_s=max(segment.gap_s, seconds))
 
 
-def _words(clause: str, fits: _Limits) -> list[str]:
-    """The words of a clause; scripts without spaces fall into runs of characters that fit."""
-    words: list[str] = []
-    for word in _split_at(_WORD_END, clause):
-        if fits(word):
-            words.append(word)
-        elif _has_no_spaces(word):
-            words += [word[i : i + fits.max_characters // 2] for i in range(0, len(word), fits.max_characters // 2)]
-        else:
-            raise TextError(
-                f"One word of {len(word)} characters is longer than XTTS can speak at once"
-                f" ({fits.max_characters} characters in this language, {MAX_TOKENS} tokens).",
-                "Break it up with spaces or hyphens, or take it out.",
-            )
-    return words
+def _is_spoken(text: str) -> bool:
+    return any(unicodedata.category(character)[0] in "LN" for character in text)
 
 
-def _has_no_spaces(word: str) -> bool:
-    """True for Chinese and Japanese writing, where a long run of characters is no single word."""
-    return sum(unicodedata.east_asian_width(character) in "WF" for character in word) > len(word) // 2
+def _starts_paragraph(text: str) -> bool:
+    return text[: len(text) - len(text.lstrip())].count("\n") > 1
 
 
-def _pack(pieces: Sequence[str], fits: _Limits, enough: int = sys.maxsize) -> list[str]:
-    """Join neighbours while they fit and have not `enough` characters, so that segments are few and none a fragment."""
-    packed: list[str] = []
-    for piece in pieces:
-        joined = _joined(packed[-1], piece) if packed else ""
-        has_fragment = bool(packed) and min(len(packed[-1]), len(piece)) < fits.max_characters // FRAGMENT_SHARE
-        if packed and (len(joined) <= enough or has_fragment) and fits(joined):
-            packed[-1] = joined
-        else:
-            packed.append(piece)
-    return packed
-
-
-def _joined(first: str, second: str) -> str:
-    """Two neighbours as they stood: with a space between them, save in scripts that use none."""
-    wide = unicodedata.east_asian_width(first[-1]) in "WF" and unicodedata.east_asian_width(second[0]) in "WF"
-    return first + second if wide else f"{first} {second}"
+def _ends_paragraph(text: str) -> bool:
+    return text[len(text.rstrip()) :].count("\n") > 1

@@ -6,26 +6,28 @@ It works on coqui's own classes (`Xtts`, its GPT, its HiFi-GAN, its tokenizer), 
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from logger_config import span, timed
-from voicekit.audio import Audio
+from voicekit.audio import Audio, resample
 from voicekit.checkpoint import Checkpoint
 from voicekit.complexity import complexity
 from voicekit.decoding import Decoded, Sampling, Segment, decode, embed_text
+from voicekit.devices import Device, choose_device
 from voicekit.errors import AudioError, ModelUnavailable, TextError
 from voicekit.key_values import Cache
-from voicekit.loading import generator, import_model, lean_gpt, load_xtts, release_pages
+from voicekit.loading import generator, lean_gpt, load_xtts, release_pages
+from voicekit.numerals import expanded, spoken_form
 from voicekit.precision import Chosen, choose
+from voicekit.takes import Take
+from voicekit.text import Measured
+from voicekit.utterances import BATCH_SIZE, SpeechSettings, Utterance, groups, in_order, segment_generator
 from voicekit.vocoding import vocode
-from voicekit.xtts_modules import CONDITIONING_RATE_HZ as CONDITIONING_RATE_HZ  # told on: the faces prepare samples
-from voicekit.xtts_modules import MIN_CHUNK_S, conditioning_latents, speaker_embedding
+from voicekit.xtts_config import XTTSConfig
+from voicekit.xtts_modules import CONDITIONING_RATE_HZ, MIN_CHUNK_S, conditioning_latents, speaker_embedding
 
 if TYPE_CHECKING:
     import torch
@@ -33,17 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OUTPUT_RATE_HZ = 24_000
-BATCH_SIZE = 12  # segments in a step, as many as the kernels take in one pass (bench/README.md)
-SPINS = "10000"  # turns, some 30 us, that a thread of GNU's OpenMP waits for the next work before it sleeps
-ROUNDS = 8  # batches whose segments may follow each other into a row: a group, which is spoken before the next begins
-
-
-@dataclass(frozen=True)
-class Device:
-    """Where the model runs, and why there."""
-
-    name: str
-    reason: str
+HEARD_S = 12  # of a result, when it is compared with the voice's samples: what a speaker encoder needs
 
 
 @dataclass(frozen=True)
@@ -61,27 +53,10 @@ class VoiceSettings:
     max_ref_len_s: int = 30
     sound_norm_refs: bool = False
 
-
-@dataclass(frozen=True)
-class SpeechSettings:
-    """Every value that shapes how a text is spoken; the defaults are the released config.json's.
-
-    temperature: 0 is greedy; 0.65 to 0.75 is the usual range.
-    top_k, top_p, repetition_penalty: see `decoding.Sampling`.
-    speed: 0.5 to 2.0; the latents are stretched by its inverse (coqui's `inference(speed=)`).
-    seed: 0 to 2**63 - 1; one seed, one result.
-    """
-
-    temperature: float = 0.75
-    top_k: int = 50
-    top_p: float = 0.85
-    repetition_penalty: float = 5.0
-    speed: float = 1.0
-    seed: int = 0
-
-    @property
-    def sampling(self) -> Sampling:
-        return Sampling(self.temperature, self.top_k, self.top_p, self.repetition_penalty)
+    @classmethod
+    def of(cls, config: XTTSConfig) -> VoiceSettings:
+        """The checkpoint's own."""
+        return cls(config.gpt_cond_len, config.gpt_cond_chunk_len, config.max_ref_len, config.sound_norm_refs)
 
 
 @dataclass(frozen=True)
@@ -108,50 +83,6 @@ class Speech:
     stopped: bool
 
 
-def import_packages(threads: int | None = None) -> None:
-    """Import torch and coqui's classes (1.5 s), and set torch's threads: never more than there are cores.
-
-    Threads that share a core wait for each other by spinning: twice too many are many times slower. OpenMP's spin for
-    milliseconds by default, in which another program's turn passes; with `SPINS` a step costs the same on an idle
-    machine, and twice as much beside two busy programs instead of thirty times (bench/README.md).
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when torch loads its OpenMP
-    import_model()
-    if threads:
-        import torch
-
-        torch.set_num_threads(min(threads, os.cpu_count() or 1))
-
-
-def choose_device(wanted: str) -> Device:
-    """Choose where to run: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-
-    Raises:
-        ModelUnavailable: the wanted device is not here, or torch cannot use it.
-    """
-    import torch
-
-    if wanted == "auto":
-        if torch.cuda.is_available():
-            return Device("cuda:0", f"CUDA is available: {torch.cuda.get_device_name(0)}")
-        if torch.backends.mps.is_available():
-            return Device("mps", "Apple's GPU is available")
-        built = "torch finds no CUDA GPU" if torch.version.cuda else "this torch is built for the CPU only"
-        return Device("cpu", built)
-    if wanted.startswith("cuda"):
-        index = int(wanted.partition(":")[2] or 0)
-        if index >= torch.cuda.device_count():
-            raise ModelUnavailable(
-                f"There is no CUDA device {index}: torch {torch.__version__} sees {torch.cuda.device_count()}.",
-                "Use --device auto, or install a torch built for your GPU.",
-            )
-        return Device(f"cuda:{index}", f"asked for: {torch.cuda.get_device_name(index)}")
-    if wanted == "mps" and not torch.backends.mps.is_available():
-        raise ModelUnavailable("This machine has no Apple GPU that torch can use.", "Use --device auto.")
-    return Device(wanted, "asked for")
-
-
 class TTSModel:
     """XTTS v2, ready to speak: `TTSModel.load(...)`, then `condition`, then `speak`."""
 
@@ -159,6 +90,7 @@ class TTSModel:
         """`xtts`: of `loading.load_xtts`, on the device; its GPT and its vocoder are taken out of it."""
         self._gpt, self._generator = lean_gpt(xtts, precision.name), generator(xtts)
         self._xtts = xtts
+        self._heard: tuple[Voice, Cache] | None = None
         self.checkpoint = checkpoint
         self.device = device
         self.precision = precision.name
@@ -212,35 +144,35 @@ class TTSModel:
 
     def voice_settings(self) -> VoiceSettings:
         """The checkpoint's own conditioning settings."""
-        config = self._xtts.config
-        return VoiceSettings(
-            config.gpt_cond_len, config.gpt_cond_chunk_len, config.max_ref_len, config.sound_norm_refs
-        )
+        return VoiceSettings.of(self._xtts.config)
 
     def tokens(self, text: str, language: str) -> list[int]:
         """The text's BPE ids, as coqui makes them: stripped, lower case, numbers and symbols read out.
 
         Raises:
-            TextError: coqui's text normalisation cannot read it in this language.
             ModelUnavailable: the language needs a package that is missing.
         """
-        tokenizer = self._xtts.tokenizer
+        return self._encode(self._prepared(text, language), language)
+
+    def measure(self, text: str, language: str) -> Measured:
+        """How many characters a text has when all is read out, and how many BPE tokens it makes."""
+        return Measured(len(expanded(text, language)), len(self.tokens(text, language)))
+
+    def _prepared(self, text: str, language: str) -> str:
+        """The text as it is tokenised; what coqui cannot read out is read out before."""
+        readable = spoken_form(text, language).strip().lower()
         try:
-            return list(tokenizer.encode(text.strip().lower(), lang=language))
+            return str(self._xtts.tokenizer.preprocess_text(readable, language.split("-")[0]))
         except ImportError as error:
             raise ModelUnavailable(
                 f"The language {language} needs a package that is not installed ({error}).",
                 "python -m pip install -r requirements.txt",
             ) from error
-        except Exception as error:  # num2words raises what it likes: NotImplementedError, OverflowError, KeyError
-            raise TextError(
-                f"A number or symbol of the text cannot be read out in '{language}' ({type(error).__name__}).",
-                "Write the numbers of the text in words.",
-            ) from error
 
-    def count_tokens(self, text: str, language: str) -> int:
-        """How many BPE tokens a text makes."""
-        return len(self.tokens(text, language))
+    def _encode(self, prepared: str, language: str) -> list[int]:
+        """As coqui's `VoiceBpeTokenizer.encode` after its own preprocessing (tests/test_tts_model.py)."""
+        marked = f"[{language}]{prepared}".replace(" ", "[SPACE]")
+        return list(self._xtts.tokenizer.tokenizer.encode(marked).ids)
 
     @timed(inputs=("samples",))
     @complexity(size="heard_s", time="O(n)", space="O(n)", stage="condition_voice")
@@ -274,6 +206,22 @@ class TTSModel:
             embedding = _mean([embedding for _, embedding, _ in heard], [seconds for _, _, seconds in heard])
         self._forget_ears()
         return Voice(conditioning.cpu(), embedding.cpu(), sum(seconds for _, _, seconds in heard))
+
+    def similarity(self, audio: Audio, voice: Voice) -> float:
+        """How alike a recording and a voice's samples sound to XTTS's own speaker encoder: cosine, -1 to 1.
+
+        The voice's embedding is of its samples and stays the same, so that results can be compared with each other.
+        Of the recording the first `HEARD_S` seconds count.
+        """
+        import torch
+
+        with span("Similarity", stage="write", level=logging.DEBUG), torch.inference_mode():
+            heard = resample(Audio(audio.samples[: HEARD_S * audio.sample_rate], audio.sample_rate),
+                             CONDITIONING_RATE_HZ)  # fmt: skip
+            print_ = speaker_embedding(self._xtts, torch.from_numpy(heard.samples)[None]).flatten().cpu()
+            cosine = torch.nn.functional.cosine_similarity(print_, voice.speaker_embedding.flatten(), dim=0)
+        self._forget_ears()
+        return float(cosine)
 
     def _forget_ears(self) -> None:
         """The parts that only hear (220 MB as released) rest until the next voice."""
@@ -318,39 +266,54 @@ class TTSModel:
         Raises:
             TextError: a segment cannot be tokenised or is over the model's token limit.
         """
-        heard = self._hear_voice(voice)
+        utterances = [Utterance(text, language, settings.seed, number, speed=settings.speed)
+                      for number, text in enumerate(texts)]  # fmt: skip
         for group in groups(len(texts), batch_size, first_alone=first_alone):
-            waiting: dict[int, Decoded] = {}
-            following = group.start  # the next one in order
-            for index, decoded in self._decode(texts, group, heard, language, settings, batch_size):
-                waiting[index] = decoded
-                while following in waiting:
-                    yield self._vocode(following, waiting.pop(following), voice, settings.speed)
-                    following += 1
+            ended = self.utter(utterances[group.start : group.stop], voice, settings.sampling, batch_size)
+            for number, take in enumerate(in_order(ended), group.start):
+                yield Speech(number, take.audio, len(take.codes), take.stopped)
+
+    def utter(
+        self, utterances: Sequence[Utterance], voice: Voice, sampling: Sampling, rows: int
+    ) -> Iterator[tuple[int, Take]]:
+        """Speak a group of utterances, `rows` at a time.
+
+        Yields:
+            The place of an utterance in the group and what was spoken, in the order in which they end.
+
+        Raises:
+            TextError: an utterance cannot be tokenised or is over the model's token limit.
+        """
+        heard = self._hear_voice(voice)
+        for place, decoded in self._decode(utterances, heard, sampling, rows):
+            yield place, self._vocode(decoded, voice, utterances[place])
 
     def _hear_voice(self, voice: Voice) -> Cache:
+        """The voice as the GPT remembers it; that of the last one is kept."""
         import torch
 
-        with span("Voice heard", stage="generate", level=logging.DEBUG), torch.inference_mode():
-            return self._gpt.hear(voice.conditioning.to(self.device.name))
+        if self._heard is None or self._heard[0] is not voice:
+            with span("Voice heard", stage="generate", level=logging.DEBUG), torch.inference_mode():
+                self._heard = voice, self._gpt.hear(voice.conditioning.to(self.device.name))
+        return self._heard[1]
 
     def _decode(
-        self, texts: Sequence[str], group: range, heard: Cache, language: str, settings: SpeechSettings, rows: int
+        self, utterances: Sequence[Utterance], heard: Cache, sampling: Sampling, rows: int
     ) -> Iterator[tuple[int, Decoded]]:
-        """Segments of a group by their number in the whole text, in the order in which they end."""
+        """Utterances by their place in the group, in the order in which they end."""
         import torch
 
-        left = list(group)
+        left = list(range(len(utterances)))
         decoding: Iterator[tuple[int, Decoded]] | None = None
         while left:
             # Not around the loop: inference mode is the thread's, and the caller works between two segments.
             with span("Generate", stage="generate", level=logging.DEBUG) as step, torch.inference_mode():
                 try:
                     if decoding is None:
-                        numbers = tuple(left)
-                        segments = [self._segment(texts[each], language, settings.seed, each) for each in numbers]
-                        decoding = decode(self._gpt, heard, segments, settings.sampling, rows)
-                    place, decoded = next(decoding)
+                        places = tuple(left)
+                        segments = [self._segment(utterances[each]) for each in places]
+                        decoding = decode(self._gpt, heard, segments, sampling, rows)
+                    ended, decoded = next(decoding)
                 except torch.OutOfMemoryError:
                     if rows == 1:
                         raise
@@ -358,27 +321,26 @@ class TTSModel:
                     logger.warning("The GPU has no memory for %d segments at a time: going on with %d",
                                    2 * rows, rows)  # fmt: skip
                     continue
+                place = places[ended]
                 step.count(codes=len(decoded.codes))
-                step.note(segment=numbers[place] + 1, stopped=decoded.stopped)
-            left.remove(numbers[place])
-            yield numbers[place], decoded
+                step.note(segment=utterances[place].number + 1, stopped=decoded.stopped)
+            left.remove(place)
+            yield place, decoded
 
-    def _segment(self, text: str, language: str, seed: int, number: int) -> Segment:
-        embedded = embed_text(self._gpt, self._checked(text, language))
-        return Segment(embedded, segment_generator(seed, number))
+    def _segment(self, utterance: Utterance) -> Segment:
+        embedded = embed_text(self._gpt, self._checked(utterance.text, utterance.language))
+        return Segment(embedded, segment_generator(utterance.seed, utterance.number, utterance.attempt))
 
-    def _vocode(self, index: int, decoded: Decoded, voice: Voice, speed: float) -> Speech:
+    def _vocode(self, decoded: Decoded, voice: Voice, utterance: Utterance) -> Take:
         import torch
 
-        with (
-            span("Vocode", done=f"Segment {index + 1} vocoded", stage="vocode", level=logging.DEBUG) as step,
-            torch.inference_mode(),
-        ):
+        done = f"Segment {utterance.number + 1} vocoded"
+        with span("Vocode", done=done, stage="vocode", level=logging.DEBUG) as step, torch.inference_mode():
             step.count(codes=len(decoded.codes))
             embedding = voice.speaker_embedding.to(self.device.name)
-            waveform = vocode(self._generator, decoded.latents, embedding, speed=speed)
+            waveform = vocode(self._generator, decoded.latents, embedding, speed=utterance.speed)
             audio = Audio(waveform.numpy(), OUTPUT_RATE_HZ)
-        return Speech(index, audio, len(decoded.codes), decoded.stopped)
+        return Take(audio, decoded.codes.numpy(), decoded.stopped)
 
     def _checked(self, text: str, language: str) -> list[int]:
         tokens = self.tokens(text, language)
@@ -404,22 +366,3 @@ def _mean(tensors: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Te
     return torch.stack([tensor * float(share) for tensor, share in zip(tensors, shares, strict=True)]).sum(dim=0)
 
 
-def groups(count: int, batch_size: int, *, first_alone: bool) -> Iterator[range]:
-    """Which segments may follow each other into a row: a pure function, on which the bytes of a text depend.
-
-    Groups are even: a last one of few segments would leave most rows empty.
-    """
-    first = 1 if first_alone and count > 1 else 0
-    if first:
-        yield range(first)
-    pieces = -(-(count - first) // (batch_size * ROUNDS))
-    cuts = [first + (count - first) * piece // pieces for piece in range(pieces + 1)] if pieces else []
-    yield from (range(start, end) for start, end in itertools.pairwise(cuts))
-
-
-def segment_generator(seed: int, index: int, attempt: int = 0) -> torch.Generator:
-    """The randomness of one segment: depends on the seed, its place and the attempt, on nothing else."""
-    import torch
-
-    digest = hashlib.sha256(f"{seed}:{index}:{attempt}".encode()).digest()
-    return torch.Generator(device="cpu").manual_seed(int.from_bytes(digest[:8], "big") >> 1)

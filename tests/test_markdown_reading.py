@@ -1,0 +1,73 @@
+"""voicekit.markdown_reading: what a person would read aloud, and nothing of the markup."""
+
+from __future__ import annotations
+
+import pytest
+
+from voicekit.markdown_reading import read_markdown
+
+
+@pytest.mark.parametrize(
+    ("markdown", "spoken"),
+    [
+        ("Some *light* and **heavy** ~~gone~~ words", "Some light and heavy gone words"),
+        ("See [the page](http://example.org/x) now", "See the page now"),
+        ("See [the page][p] now\n\n[p]: http://example.org/x", "See the page now"),
+        ("![A cat](cat.png) sleeps", "A cat sleeps"),
+        ("![](cat.png) sleeps", "sleeps"),
+        ("Call `read` first", "Call read first"),
+        ("Before\n\n```python\nprint(1)\n```\n\nAfter", "Before\n\nAfter"),
+        ("Before\n\n    indented code\n\nAfter", "Before\n\nAfter"),
+        ("Before\n\n<div class='x'>\nhidden\n</div>\n\nAfter", "Before\n\nAfter"),
+        ("H<sub>2</sub>O <!-- note --> is water", "H2O  is water"),
+        ("- one\n- two\n  - three", "one\n\ntwo\n\nthree"),
+        ("1. one\n2. two", "one\n\ntwo"),
+        ("- [ ] open\n- [x] done", "open\n\ndone"),
+        ("| Name | Age |\n|---|---|\n| Ann | 7 |\n| | 8 |", "Name, Age\n\nAnn, 7\n\n8"),
+        ("> Quoted\n> on", "Quoted on"),
+        ("wrapped\nline", "wrapped line"),
+        ("hard  \nbreak", "hard\nbreak"),
+        ("One\n\n* * *\n\nTwo", "One\n\nTwo"),
+        ("AT&amp;T &mdash; \\*not light\\*", "AT&T — *not light*"),
+        ("A claim[^1] and[^note] more.\n\n[^1]: Its proof.\n    And more.\n\n    A paragraph.\n\nEnd",
+         "A claim and more.\n\nEnd"),
+        ("A claim[^1].\n\n[^1]: proof\n```\ncode\n```\nEnd", "A claim.\n\nEnd"),
+        ("Sized\n=====\n\nunder", "Sized\n\nunder"),
+    ],
+)
+def test_spoken(markdown: str, spoken: str) -> None:
+    assert read_markdown(markdown).text == spoken
+
+
+def test_chapters() -> None:
+    manuscript = read_markdown("Before.\n\n# One\n\na\n\n### Deeper\n\nb\n\n## Two\n\nc")
+    assert [(chapter.title, chapter.text) for chapter in manuscript.chapters] == [
+        (None, "Before."), ("One", "One\n\na\n\nDeeper\n\nb"), ("Two", "Two\n\nc"),
+    ]
+
+
+def test_one_heading_makes_no_chapters() -> None:
+    (chapter,) = read_markdown("# Title\n\ntext\n\n### Section\n\nmore").chapters
+    assert (chapter.title, chapter.text) == (None, "Title\n\ntext\n\nSection\n\nmore")
+
+
+def test_a_books_title_is_no_chapter_of_its_own() -> None:
+    manuscript = read_markdown("# The *Book*\n\n## One\n\na\n\n## Two\n\nb")
+    assert manuscript.title == "The Book"
+    assert [(chapter.title, chapter.text) for chapter in manuscript.chapters] == [
+        ("One", "The Book\n\nOne\n\na"), ("Two", "Two\n\nb"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "front",
+    ['---\ntitle: "The Book"\nauthor: Ann\nlang: de\n---\n', "+++\ntitle = 'The Book'\nauthor = Ann\nlang = de\n+++\n"],
+)
+def test_front_matter(front: str) -> None:
+    manuscript = read_markdown(front + "Text.")
+    assert (manuscript.title, manuscript.author, manuscript.language) == ("The Book", "Ann", "de")
+    assert manuscript.text == "Text."
+
+
+def test_a_scene_break_at_the_start_is_no_front_matter() -> None:
+    assert read_markdown("---\n\nIt was night.\n\n---\n\nIt was day.").text == "It was night.\n\nIt was day."

@@ -1,0 +1,81 @@
+"""A command given again goes on where it stopped: what was asked for as a key, and what its first run chose.
+
+Knows requests and the journal; speaks nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+from voicekit import __version__
+from voicekit.cloning import CloneSettings
+from voicekit.errors import OutputError
+from voicekit.journal import Journal, Pins
+from voicekit.tasks import Task
+
+# What does not change a sound: a command that differs in these alone is the same one.
+_SILENT = ("offline", "accept_license", "overwrite", "redo", "verify", "save_voice", "consent", "subtitles", "metadata")
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The journal of a command, what its runs chose, whether there was one before, and whether somebody listens."""
+
+    journal: Journal
+    pins: Pins
+    again: bool
+    listens: bool
+
+
+def begin(tasks: Sequence[Task], settings: CloneSettings, *, listens: bool) -> Resumed:
+    """Find what an earlier run of the same command left, or draw what this one needs.
+
+    Args:
+        listens: somebody hears the sound as it comes, which changes the order of the work.
+
+    Raises:
+        OutputError: a segment is asked for again, and the journal knows nothing of the others.
+    """
+    journal = Journal(_key(tasks, settings, listens=listens))
+    found = journal.pins()
+    if settings.redo is not None:
+        if found is None:
+            raise OutputError(
+                "No earlier run of this command is in the journal, which is kept for a week.",
+                "Give the very same command without --redo first: it speaks all segments.",
+            )
+        line = f"0:{settings.redo - 1}"
+        redo = {**found.redo, line: found.redo.get(line, 0) + 1}
+        return Resumed(journal, replace(found, redo=redo, finished=False), True, listens)
+    if found is None or found.finished:
+        seed = secrets.randbelow(2**31) if settings.seed is None else settings.seed
+        return Resumed(journal, Pins(seed, settings.precision, settings.threads or 0), False, listens)
+    return Resumed(journal, found, True, listens)
+
+
+def _key(tasks: Sequence[Task], settings: CloneSettings, *, listens: bool) -> str:
+    """SHA-256 of what was asked for: texts, voices, settings, places; texts are in it as hashes only."""
+    asked = [_asked(task) for task in tasks]
+    counted = {"tasks": asked, "run": _sounding(settings), "listens": listens, "version": __version__}
+    return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
+
+
+def _asked(task: Task) -> dict[str, object]:
+    request = task.request
+    return {
+        "text": hashlib.sha256(request.text.encode()).hexdigest(),
+        "cues": [[cue.start_s, cue.end_s] for cue in request.cues],
+        "voice": task.source.digest(),
+        "language": request.language,
+        "output": os.path.abspath(request.output),
+        "settings": _sounding(request.settings),
+    }
+
+
+def _sounding(settings: CloneSettings) -> dict[str, object]:
+    return {name: value for name, value in asdict(settings).items() if name not in _SILENT}
