@@ -213,7 +213,7 @@ def clone_requests(
     tasks.each(functools.partial(_check, listener=listener))
     listens = hears is not None or any(task.request.output == STDOUT for task in tasks.left)
     resumed = _resume(tasks, settings, listener, listens=listens)
-    if not tasks.left:
+    if all(task.delivered for task in tasks.left):
         return ()
     recogniser = _recogniser(settings)
     with tempfile.TemporaryDirectory(prefix="voice-cloning-") as scratch:
@@ -224,7 +224,7 @@ def clone_requests(
             import_packages(settings.threads)
             log_torch_info(logger)
         tts = _load_model(weights, settings, listener)
-        tasks.each(functools.partial(_condition, tts=tts, ears=ears, listener=listener))
+        tasks.each(functools.partial(_condition, tts=tts, ears=ears, listener=listener, again=resumed.again))
     with span("Split", done="Text split", stage="preprocess") as step:
         tasks.each(functools.partial(_cut, tts=tts, batch_size=-(-settings.batch_size // len(requests))))
         step.count(text_length=sum(task.cut.characters for task in tasks.left),
@@ -239,31 +239,36 @@ def _check(task: Task, listener: Listener) -> None:
         private_text.register(private)
     task.request = request
     task.source = voices.source(request.voice, preprocess=request.preprocess)
-    if request.settings.save_voice is not None:
-        if task.source.profile:
-            raise OutputError(f"The voice {task.source.profile!r} is saved already.",
-                              "--save-voice keeps the voice of a recording: --voice FILE.")  # fmt: skip
-        profiles.check_free(request.settings.save_voice, overwrite=request.settings.overwrite)
+    if request.settings.save_voice is not None and task.source.profile:
+        raise OutputError(f"The voice {task.source.profile!r} is saved already.",
+                          "--save-voice keeps the voice of a recording: --voice FILE.")  # fmt: skip
     task.cut = cutting.cut(request, text_stage.roughly, cutting.lexicon_of(request.settings), 1)
     if other := looks_like(request.text, request.language):
         listener.warn(f"The text looks like {other}, not {request.language}: --language says what it is.")
 
 
 def _resume(tasks: Tasks, settings: CloneSettings, listener: Listener, *, listens: bool) -> Resumed:
-    """What an interrupted run of the same command left; then refuse what cannot be written."""
+    """What earlier runs left of this command, and of single requests of it; then refuse what cannot be written."""
     remove_old()
     resumed = resuming.begin(tasks.left, settings, listens=listens)
     if resumed.again and settings.redo is None:
         listener.note("This command was interrupted: what it had spoken is taken as it is, the rest follows.")
+    earlier = {*listener.earlier(), *(resumed.pins.delivered if resumed.again else ())}
     for task in tasks.left:
         task.seed = resumed.pins.seed if task.request.settings.seed is None else task.request.settings.seed
-        task.delivered = resumed.again and task.request.delivered
-    tasks.each(functools.partial(_check_output, listener=listener))
-    listener.begun(again=resumed.again, delivered=sum(task.delivered for task in tasks.left))
+        task.request = replace(task.request, digest=resuming.digest(task))
+        task.delivered = settings.redo is None and task.request.digest in earlier and Path(task.request.output).exists()
+    tasks.each(functools.partial(_check_output, again=resumed.again, listener=listener))
+    listener.begun([task.request for task in tasks.left if task.delivered])
+    if not resumed.again:  # else they are part of the plan, on which the bytes of the others depend
+        tasks.left = [task for task in tasks.left if not task.delivered]
     return resumed
 
 
-def _check_output(task: Task, listener: Listener) -> None:
+def _check_output(task: Task, again: bool, listener: Listener) -> None:
+    settings = task.request.settings
+    if settings.save_voice is not None and not again:
+        profiles.check_free(settings.save_voice, overwrite=settings.overwrite)
     if task.delivered:
         return
     outputs.check(task.request)
@@ -362,14 +367,14 @@ def _load_model(weights: checkpoint.Checkpoint, settings: CloneSettings, listene
     return tts
 
 
-def _condition(task: Task, tts: TTSModel, ears: Ears, listener: Listener) -> None:
+def _condition(task: Task, tts: TTSModel, ears: Ears, listener: Listener, *, again: bool) -> None:
     """The task's voice, as the model knows it; kept under a name where that is asked for."""
     settings, language = task.request.settings, task.request.language
     if language not in tts.languages:
         raise TextError(f"This model does not speak '{language}'.", f"It speaks {', '.join(tts.languages)}.")
     task.voice = ears.voice(task.source, tts)
     if settings.save_voice is not None and task.number == 0:
-        voices.save(task.voice, task.source, tts.checkpoint, settings, listener)
+        voices.save(task.voice, task.source, tts.checkpoint, settings, listener, again=again)
 
 
 def _cut(task: Task, tts: TTSModel, batch_size: int) -> None:
@@ -390,14 +395,21 @@ def _speak(
     recogniser: Recogniser | None,
 ) -> tuple[Cloned, ...]:
     """Speak what the journal does not hold, and write each output as its segments come."""
+    delivered = [task.request.digest for task in tasks.left if task.delivered]
     pins = replace(resumed.pins, precision=tts.precision, threads=machine.threads() or 0)
-    resumed.journal.pin(pins)
+
+    def about_to_deliver(task: Task) -> None:
+        delivered.append(task.request.digest)
+        resumed.journal.pin(replace(pins, delivered=tuple(delivered)))
+
+    resumed.journal.pin(replace(pins, delivered=tuple(delivered)))
     retries = (RETRIES if tts.checkpoint.trained else 0) if settings.retries is None else settings.retries
     readings, speakers = narration.casting(tasks.left, tts)
     groups = speech_plan.plan(readings, settings.batch_size, 1 + retries, first_alone=resumed.listens)
     listener.planned([task.cut for task in tasks.left])
     with (
-        Delivery(tasks, tts, listener, hears=hears, recogniser=recogniser) as delivery,
+        Delivery(tasks, tts, listener, hears=hears, recogniser=recogniser,
+                 about_to_deliver=about_to_deliver) as delivery,
         span("Voice cloning", started="Voice cloning started", done="Voice cloning completed", memory=True,
              logger=logger) as step,
     ):  # fmt: skip
@@ -405,7 +417,7 @@ def _speak(
             delivery.add(line, spoken)
         step.note(segments=sum(len(group.lines) for group in groups), groups=len(groups), seed=pins.seed,
                   batch_size=settings.batch_size)
-    resumed.journal.pin(replace(pins, finished=len(tasks.left) == len(readings)))
+    resumed.journal.pin(replace(pins, delivered=tuple(delivered), finished=not tasks.failed))
     for cloned in delivery.done:
         logger.info("Output saved: %s, Duration: %.2fs", cloned.output, cloned.duration_s)
     return delivery.done

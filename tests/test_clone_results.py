@@ -22,8 +22,6 @@ from voicekit.cutting import Cut
 from voicekit.errors import AudioError
 from voicekit.forecast import Forecast, Range
 from voicekit.job_results import read_results, results_path
-from voicekit.jobs import Job
-from voicekit.request_building import of_jobs
 from voicekit.text import Segment
 
 SEGMENTS = (
@@ -156,7 +154,7 @@ def test_every_line_gets_its_result_as_it_ends(jobs: Path) -> None:
     with told:
         told.fail(2, "No JSON.", "")
         assert not results_path(jobs).exists()  # a dry run gets no further
-        told.begun(again=False, delivered=0)
+        told.begun([])
         assert [each["line"] for each in records(jobs)] == [2]
         told.done(REQUEST, CLONED)
         assert [each["line"] for each in records(jobs)] == [2, 3]
@@ -188,13 +186,14 @@ def test_jobs_that_all_went_well_or_all_failed(jobs: Path) -> None:
 
 
 def test_a_list_that_goes_on_keeps_its_results_and_repeats_none(jobs: Path) -> None:
-    for again in (False, True):
+    third, fourth = (replace(REQUEST, line=line, digest=f"d{line}") for line in (3, 4))
+    for earlier, request in (([], third), ([third], fourth)):
         told, stream = terminal(jobs=str(jobs))
         with told:
             told.fail(2, "No JSON.", "")
-            assert [each["line"] for each in told.earlier()] == ([2, 3] if again else [])
-            told.begun(again=again, delivered=int(again))
-            told.done(replace(REQUEST, line=4 if again else 3), CLONED)
+            assert set(told.earlier()) == {each.digest for each in earlier}
+            told.begun(earlier)
+            told.done(request, CLONED)
     assert [each["line"] for each in records(jobs)] == [2, 3, 4]
     code, result, _ = jobs_outcome([CLONED], told, SPENT)
     assert (code, result["done"]) == (1, 2)  # what the first run delivered counts
@@ -204,7 +203,7 @@ def test_a_list_that_goes_on_keeps_its_results_and_repeats_none(jobs: Path) -> N
 def test_a_list_that_is_given_anew_begins_its_results_anew(jobs: Path) -> None:
     for number in (3, 4):
         with terminal(jobs=str(jobs))[0] as told:
-            told.begun(again=False, delivered=0)
+            told.begun([])
             told.done(replace(REQUEST, line=number), CLONED)
     assert [each["line"] for each in records(jobs)] == [4]
 
@@ -212,29 +211,10 @@ def test_a_list_that_is_given_anew_begins_its_results_anew(jobs: Path) -> None:
 def test_one_text_has_no_file_of_results(tmp_path: Path) -> None:
     told, _ = terminal()
     with told:
-        told.begun(again=True, delivered=0)
+        told.begun([])
         told.done(REQUEST, CLONED)
-    assert (told.results, told.earlier(), list(tmp_path.iterdir())) == (None, [], [])
+    assert (told.results, list(told.earlier()), list(tmp_path.iterdir())) == (None, [], [])
 
-
-def made_jobs(*lines: int, folder: Path) -> list[Job]:
-    return [Job(line, "Hello.", None, ("me.wav",), str(folder / f"{line}.wav"), None, {}) for line in lines]
-
-
-def test_what_an_earlier_run_wrote_is_delivered_where_it_is_still_there(jobs: Path, tmp_path: Path) -> None:
-    told, _ = terminal(jobs=str(jobs))
-    first, second, third, fourth = made_jobs(1, 2, 3, 4, folder=tmp_path)
-    with told:
-        told.begun(again=False, delivered=0)
-        for job in (first, second):
-            told.done(replace(REQUEST, line=job.line), replace(CLONED, output=job.output))
-        told.done(replace(REQUEST, line=4), replace(CLONED, output="elsewhere.wav"))
-        told.fail(3, "It is silent.", "", output=third.output)
-    for job in (first, third, fourth):
-        Path(job.output).touch()
-    requests = of_jobs([first, second, third, fourth], replace(REQUEST, line=None), terminal(jobs=str(jobs))[0])
-    # 2: its file is gone; 3: it failed; 4: the file is not the one that was written.
-    assert {request.line: request.delivered for request in requests} == {1: True, 2: False, 3: False, 4: False}
 
 
 @pytest.fixture

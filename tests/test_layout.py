@@ -13,14 +13,14 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FACES = ("simple_voice_clone", "improve_voice_sample")
 
-# Lower layers first; a module may import, at module level, only from layers before its own. Each lies as low as it can.
+# Lower layers first; a module may import, at module level, only from layers before its own.
 LAYERS = (
     ("voicekit.alphabets", "voicekit.assessment", "voicekit.chapters", "voicekit.complexity", "voicekit.doctor_checks",
-     "voicekit.errors", "voicekit.eta", "voicekit.file_signatures", "voicekit.language_check", "voicekit.log_values",
-     "voicekit.memory", "voicekit.native_kernels", "voicekit.number_words", "voicekit.private_text",
-     "voicekit.remembered", "voicekit.report_page", "voicekit.rewritten", "voicekit.run_statistics",
-     "voicekit.sentences", "voicekit.speaking_rate", "voicekit.standard_output", "voicekit.subtitles",
-     "voicekit.tag_containers", "voicekit.wav_format", "voicekit.xml_reading", "voicekit.xtts_config"),
+     "voicekit.errors", "voicekit.eta", "voicekit.file_signatures", "voicekit.log_values", "voicekit.memory",
+     "voicekit.native_kernels", "voicekit.number_words", "voicekit.private_text", "voicekit.remembered",
+     "voicekit.report_page", "voicekit.rewritten", "voicekit.run_statistics", "voicekit.sentences",
+     "voicekit.speaking_rate", "voicekit.standard_output", "voicekit.subtitles", "voicekit.tag_containers",
+     "voicekit.wav_format", "voicekit.xml_reading", "voicekit.xtts_config"),
     ("voicekit.audio_reading", "voicekit.bundled", "voicekit.download", "voicekit.epub_archive", "voicekit.job_lines",
      "voicekit.job_paths", "voicekit.job_settings", "voicekit.log_lines", "voicekit.machine",
      "voicekit.markdown_reading", "voicekit.markup", "voicekit.metadata", "voicekit.metric_words", "voicekit.native",
@@ -40,8 +40,8 @@ LAYERS = (
     ("logger_config", "voicekit.decoding", "voicekit.device_advice", "voicekit.guards", "voicekit.improvement",
      "voicekit.jobs", "voicekit.levelling", "voicekit.manuscripts", "voicekit.rehearsal_tokenizer",
      "voicekit.restoration", "voicekit.speakers", "voicekit.stretches", "voicekit.takes"),
-    ("voicekit.checkpoint", "voicekit.command_line", "voicekit.measurement", "voicekit.report_sample",
-     "voicekit.take_ends", "voicekit.utterances"),
+    ("voicekit.checkpoint", "voicekit.command_line", "voicekit.language_check", "voicekit.measurement",
+     "voicekit.report_sample", "voicekit.take_ends", "voicekit.utterances"),
     ("voicekit.cloning", "voicekit.conditioning_cache", "voicekit.loading", "voicekit.pictures", "voicekit.planning",
      "voicekit.profiles", "voicekit.report_details", "voicekit.report_verdict", "voicekit.speech_plan"),
     ("voicekit.clone_flags", "voicekit.cutting", "voicekit.devices", "voicekit.mending", "voicekit.rehearsal_weights",

@@ -147,10 +147,6 @@ def test_the_language_of_a_line(own: str | None, flag: str, spoken: str, tmp_pat
     assert of_job(job(language=own, text=None, text_file=str(tmp_path / "t.txt")), like).language == spoken
 
 
-def test_a_line_without_a_voice_has_that_of_the_flags() -> None:
-    assert of_job(job(voices=()), LIKE).voice == ("me.wav",)
-
-
 def test_the_text_file_of_a_line(tmp_path: Path) -> None:
     (tmp_path / "film.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nHello.\n\n", encoding="utf-8")
     request = of_job(job(text=None, text_file=str(tmp_path / "film.srt"), settings={"speed": 0.9}), LIKE)

@@ -233,7 +233,7 @@ def save(model: Any, name: str = "me", *, scale: float = 1.0, overwrite: bool = 
     conditioning = scale * torch.linspace(-1, 1, 512).reshape(1, 32, 16)
     voice = Voice(conditioning, torch.linspace(0, 3, 512).reshape(1, 512, 1), 7.25)
     settings = CloneSettings(save_voice=name, consent=consent, overwrite=overwrite)
-    voices.save(voice, wanted, model.checkpoint, settings, told)
+    voices.save(voice, wanted, model.checkpoint, settings, told, again=False)
     return voice
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from voicekit import checkpoint, cutting, machine, outputs, rehearsal, run_history
+from voicekit import checkpoint, cutting, machine, outputs, profiles, rehearsal, run_history
 from voicekit.audio import is_silent, read_recording, to_mono
 from voicekit.cloning import CloneSettings, Request
 from voicekit.cutting import Cut
@@ -47,6 +47,8 @@ def plan(requests: Sequence[Request], settings: CloneSettings, log_dir: Path) ->
     """
     for request in requests:
         outputs.check(request)
+        if request.settings.save_voice is not None:
+            profiles.check_free(request.settings.save_voice, overwrite=request.settings.overwrite)
     share = -(-settings.batch_size // max(1, len(requests)))
     cuts = [cutting.cut(each, roughly, cutting.lexicon_of(each.settings), share) for each in requests]
     state = model_state(settings.model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -48,18 +48,22 @@ class Terminal(Listener):
         self._progress.close()
         self._files.__exit__(kind, error, trace)
 
-    def begun(self, *, again: bool, delivered: int) -> None:
-        self.delivered = delivered
+    def earlier(self) -> Collection[str]:
+        return {str(record.get("digest")) for record in self._earlier() if record.get("status") == "ok"}
+
+    def begun(self, delivered: Sequence[Request]) -> None:
+        """The file of results goes on where it has lines that still hold, and begins anew where it has none."""
+        self.delivered = len(delivered)
         if self._jobs is None:
             return
-        known = {record.get("line") for record in self.earlier()} if again else set()
-        self._results = self._files.enter_context(JobResults(self._jobs, resume=again))
+        known = [{**record, "output": None} for record in self._earlier()] if delivered else []
+        self._results = self._files.enter_context(JobResults(self._jobs, resume=bool(delivered)))
         for failure in self.failures:
-            if failure["line"] not in known:
+            if {**failure, "output": None} not in known:
                 self._results.append(failure)
 
-    def earlier(self) -> list[dict[str, Any]]:
-        """What the results of an earlier run of the job file say; nothing where there are none."""
+    def _earlier(self) -> list[dict[str, Any]]:
+        """The lines of an earlier run of the job file; none where there was none."""
         return read_results(self.results) if self.results and os.path.exists(self.results) else []
 
     @property
@@ -88,7 +92,7 @@ class Terminal(Listener):
     def done(self, request: Request, cloned: Cloned) -> None:
         self.clones.append(cloned)
         if self._results:
-            self._results.append({"line": request.line, "status": "ok", **_fields(cloned)})
+            self._results.append({"line": request.line, "status": "ok", "digest": request.digest, **_fields(cloned)})
 
     def failed(self, request: Request, error: VoiceError) -> None:
         self.fail(request.line, error.message, error.hint, output=request.output)

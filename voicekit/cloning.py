@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -92,7 +92,7 @@ class Request:
     title, album, track: for the file's metadata; track is (number, of how many).
     line: where it stands in a job file; None without one.
     text_file: where the text was read from, which is never written over.
-    delivered: an earlier run wrote it; it is not written again where this command goes on with that one.
+    digest: of all that it asks for; set when the run begins.
     """
 
     text: str
@@ -108,7 +108,7 @@ class Request:
     track: tuple[int, int] | None = None
     line: int | None = None
     text_file: str | None = None
-    delivered: bool = False
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,12 @@ class Listener:
         """A question that needs a yes."""
         return False
 
-    def begun(self, *, again: bool, delivered: int) -> None:
-        """The inputs are checked; `again`: an interrupted run of this command goes on, which delivered so many."""
+    def earlier(self) -> Collection[str]:
+        """The digests of requests of this list that an earlier run is known to have delivered."""
+        return ()
+
+    def begun(self, delivered: Sequence[Request]) -> None:
+        """The inputs are checked; these need not be done, because an earlier run did them."""
 
     def planned(self, cuts: Sequence[Cut]) -> None:
         """This is about to be spoken, of all requests together."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -31,11 +32,21 @@ class Delivery:
     """The outputs of a run while they are made."""
 
     def __init__(
-        self, tasks: Tasks, tts: TTSModel, listener: Listener, *, hears: Hears | None, recogniser: Recogniser | None
+        self,
+        tasks: Tasks,
+        tts: TTSModel,
+        listener: Listener,
+        *,
+        hears: Hears | None = None,
+        recogniser: Recogniser | None = None,
+        about_to_deliver: Callable[[Task], None] = lambda task: None,
     ) -> None:
-        """`hears` gets what is written, `recogniser` says what it understands of it; None: neither does."""
+        """`hears` gets what is written, `recogniser` says what it understands of it; None: neither does.
+
+        `about_to_deliver` is told of a task before its output gets its name.
+        """
         self._tasks, self._tts, self._listener, self._recogniser = tasks, tts, listener, recogniser
-        self._hears = hears
+        self._hears, self._about_to_deliver = hears, about_to_deliver
         self._readings = list(tasks.left)  # a line names its reading by its place here
         self._files = contextlib.ExitStack()
         self._outputs: dict[int, Output] = {}
@@ -94,6 +105,7 @@ class Delivery:
         if output.beginning.duration_s >= SHORTEST_HEARD_S:
             cosine = self._tts.similarity(output.beginning, task.voice)
             similarity = round(cosine, 3) if math.isfinite(cosine) else None
+        self._about_to_deliver(task)
         cloned = output.finish(
             device=self._tts.device.name, precision=self._tts.precision, seed=task.seed,
             model=self._tts.checkpoint.name, similarity=similarity,

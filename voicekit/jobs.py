@@ -70,7 +70,7 @@ def read_jobs(
     for read in _read(lines, folder, root, is_csv=is_csv):
         if isinstance(read, BadLine):
             bad.append(read)
-        elif (first := taken.setdefault(job_paths.identity(read.output), read.line)) < read.line:
+        elif (first := min(taken.setdefault(place, read.line) for place in _places(read))) < read.line:
             bad.append(BadLine(read.line, f"The output is that of line {first} already.", "Choose another name."))
         else:
             jobs.append(read)
@@ -140,6 +140,12 @@ def _words(fields: Mapping[str, object], name: str) -> str | None:
     if not value.strip():
         raise TextError(f"The field {name!r} is empty.", "Fill it, or leave it out.")
     return value if name == "text" else value.strip()
+
+
+def _places(job: Job) -> list[str]:
+    """What the job writes: its output, and the subtitles beside it."""
+    beside = [f"{os.path.splitext(job.output)[0]}.{job.settings['subtitles']}"] if "subtitles" in job.settings else []
+    return [job_paths.identity(path) for path in (job.output, *beside)]
 
 
 def _voices(value: object, *, is_csv: bool) -> list[str]:

@@ -15,7 +15,7 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +56,15 @@ class Pins:
     """What a command did not say and its first run chose.
 
     redo: how often a segment was asked for again, by "reading:index".
-    finished: its output is written, so the same command begins anew.
+    delivered: digests of the requests whose outputs are written, or were about to be.
+    finished: all of them are, so the same command begins anew.
     """
 
     seed: int
     precision: str
     threads: int
     redo: dict[str, int] = field(default_factory=dict)
+    delivered: tuple[str, ...] = ()
     finished: bool = False
 
 
@@ -86,7 +88,8 @@ class Journal:
         try:
             found = json.loads(self._pins.read_text("utf-8"))
             pins = Pins(int(found["seed"]), str(found["precision"]), int(found["threads"]),
-                        {str(line): int(count) for line, count in found["redo"].items()}, bool(found["finished"]))
+                        {str(line): int(count) for line, count in found["redo"].items()},
+                        tuple(map(str, found["delivered"])), bool(found["finished"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         with contextlib.suppress(OSError):
@@ -125,7 +128,7 @@ class Journal:
             return None
         with contextlib.suppress(OSError):  # a disk that takes nothing any more
             os.utime(path)
-        return (each for each, _ in _read(path))
+        return (replace(each, reused=True) for each, _ in _read(path))
 
     def _place(self, digest: str) -> Path:
         return self._groups / f"{digest}.safetensors"
@@ -142,7 +145,7 @@ class Journal:
 
 
 def _facts(spoken: Spoken) -> dict[str, Any]:
-    return {name: value for name, value in vars(spoken).items() if name != "audio"} | {
+    return {name: value for name, value in vars(spoken).items() if name not in ("audio", "reused")} | {
         "sample_rate": spoken.audio.sample_rate
     }
 

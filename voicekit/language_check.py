@@ -12,12 +12,15 @@ import unicodedata
 from collections import Counter
 from typing import Any
 
+from voicekit.rehearsal_tokenizer import WORDS
+
 LEAST_LETTERS = 40  # of an alphabet; fewer say too little
 LEAST_WIDE_LETTERS = 20  # of Chinese, Japanese or Korean ones, of which each says more
 _SAMPLE = 4000  # letters are enough
 _SHARE = 0.8  # of the letters are in one script
 _KANA_SHARE = 0.03  # of a Japanese text at least
 _SURE = 0.98
+USUAL, ENOUGH_USUAL = 40, 0.2  # the commonest words of a language, and their share of a text in it
 _UNLIKELY = 1e-3
 
 _LATIN = ("en", "es", "fr", "de", "it", "pt", "pl", "tr", "nl", "cs", "hu")
@@ -37,8 +40,26 @@ def looks_like(text: str, language: str) -> str | None:
     sample = _OTHERWISE_MARKED.sub(" ", text[: 4 * _SAMPLE])
     sample = _TAGS_AND_ADDRESSES.sub(" ", sample)[:_SAMPLE]
     scripts = Counter(filter(None, map(_script, sample)))
+    if _has_usual_words(sample, language):
+        return None
     found = _language_of(sample, scripts, language)
     return found if found != language else None
+
+
+def _has_usual_words(sample: str, language: str) -> bool:
+    """Whether the text has more of the language's commonest words than of any other's, and enough of them.
+
+    Then it is in it, and py3langid, whose model takes half a second to load, need not be asked.
+    """
+    words = Counter(re.findall(r"[^\W\d_]+", sample.lower()))
+    found = {code: sum(words[word] for word in usual) for code, usual in _usual_words().items()}
+    return found.get(language, 0) >= max(ENOUGH_USUAL * max(1, words.total()), *found.values())
+
+
+@functools.cache
+def _usual_words() -> dict[str, tuple[str, ...]]:
+    """The commonest words of the languages in Latin letters."""
+    return {code: tuple(WORDS[code].split()[:USUAL]) for code in _LATIN}
 
 
 def _language_of(sample: str, scripts: Counter[str], asked: str) -> str | None:

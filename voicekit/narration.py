@@ -7,6 +7,7 @@ is kept. Nothing is refused: where no take passes, the best of them is what ther
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -78,6 +79,8 @@ def narrate(
         journal: holds what was spoken before, and gets what is spoken.
         redone: how often a line ("reading:index") was asked for again: its takes begin that many rounds later.
     """
+    judges = threading.Thread(target=_import_judges, name="import judges", daemon=True)
+    judges.start()
     for group in groups:
         speaker = speakers[group.voice]
         wanted = _asked_again(group, redone)
@@ -87,14 +90,22 @@ def narrate(
             kept = _replaced(tts, group, wanted, speaker, journal, redone)
         if kept is not None:
             logger.info("Group of %d segments: spoken before, taken from the journal", len(group.lines))
-            for line, each in zip(group.lines, kept, strict=True):
-                yield line, replace(each, reused=True)
+            yield from zip(group.lines, kept, strict=True)
             continue
         spoken: list[Spoken] = []
         for line, each in zip(group.lines, in_order(_speak(tts, wanted, speaker.voice)), strict=True):
             spoken.append(each)
             yield line, each
         journal.keep(digest, spoken)
+
+
+def _import_judges() -> None:
+    """What judges, levels and compares a take needs packages that take half a second to import: while one is spoken."""
+    import pyloudnorm
+    import scipy.signal
+    import soxr
+
+    logger.debug("Imported: %s", ", ".join(package.__name__ for package in (pyloudnorm, scipy.signal, soxr)))
 
 
 def _asked_again(group: Group, redone: Mapping[str, int]) -> Group:
@@ -113,11 +124,15 @@ def _name(line: Line) -> str:
 def _replaced(
     tts: TTSModel, group: Group, wanted: Group, speaker: Speaker, journal: Journal, redone: Mapping[str, int]
 ) -> Iterator[Spoken] | None:
-    """The group as it was before the last wish, with the one line that this changed spoken anew; None without it."""
-    for place, line in enumerate(group.lines):
-        count = redone.get(_name(line), 0)
-        before = _asked_again(group, {**redone, _name(line): count - 1}) if count else None
-        kept = before and journal.find(before.digest(speaker.circumstances))
+    """The group as it was before the last wish, with the one line that this changed spoken anew; None without it.
+
+    A wish may have been interrupted, so that the take before the last one was never spoken: then the one before that.
+    """
+    wishes = ((place, _name(line), count) for place, line in enumerate(group.lines)
+              for count in range(redone.get(_name(line), 0)))  # fmt: skip
+    for place, name, count in sorted(wishes, key=lambda wish: -wish[2]):
+        before = _asked_again(group, {**redone, name: count})
+        kept = journal.find(before.digest(speaker.circumstances))
         if not kept:
             continue
         spoken = list(kept)

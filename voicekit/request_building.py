@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -86,14 +85,10 @@ def of_job(job: Job, like: Request) -> Request:
 
 def of_jobs(jobs: Sequence[Job], like: Request, terminal: Terminal) -> list[Request]:
     """The lines of a job file; one whose text cannot be read is told of and left out."""
-    written = {record.get("line"): record.get("output") for record in terminal.earlier()
-               if record.get("status") == "ok"}  # fmt: skip
     requests = []
     for job in jobs:
         try:
-            request = of_job(job, like)
-            delivered = written.get(job.line) == request.output and os.path.exists(request.output)
-            requests.append(replace(request, delivered=delivered))
+            requests.append(of_job(job, like))
         except VoiceError as error:
             terminal.fail(job.line, error.message, error.hint, output=job.output)
     return requests

@@ -58,6 +58,11 @@ def begin(tasks: Sequence[Task], settings: CloneSettings, *, listens: bool) -> R
     return Resumed(journal, found, True, listens)
 
 
+def digest(task: Task) -> str:
+    """SHA-256 of all that a request asks for; its text is in it as a hash only."""
+    return hashlib.sha256(json.dumps(_asked(task), sort_keys=True).encode()).hexdigest()
+
+
 def _key(tasks: Sequence[Task], settings: CloneSettings, *, listens: bool) -> str:
     """SHA-256 of what was asked for: texts, voices, settings, places; texts are in it as hashes only."""
     asked = [_asked(task) for task in tasks]

@@ -33,11 +33,12 @@ class Task:
 
 
 class Tasks:
-    """The tasks of a run; `left` are those of which nothing has failed."""
+    """The tasks of a run; `left` are those of which nothing has failed; `failed` counts the others."""
 
     def __init__(self, requests: Sequence[Request], listener: Listener, *, alone: bool) -> None:
         """`alone`: somebody waits for one request: its failure is his, an exception."""
         self.left = [Task(request, number) for number, request in enumerate(requests)]
+        self.failed = 0
         self._listener, self._alone = listener, alone
 
     def each(self, stage: Callable[[Task], None]) -> None:
@@ -57,6 +58,7 @@ class Tasks:
         if self._alone:
             raise error
         self.left.remove(task)
+        self.failed += 1
         logger.error("Request %d failed: %s", task.number + 1, type(error).__name__, exc_info=error,
                      extra={"for_file": True})  # fmt: skip
         self._listener.failed(task.request, error)

@@ -185,13 +185,19 @@ def _as_voice(known: Cached) -> Voice:
     return Voice(torch.tensor(known.conditioning), torch.tensor(known.speaker_embedding), known.heard_s)
 
 
-def save(voice: Voice, wanted: Source, weights: Checkpoint, settings: CloneSettings, listener: Listener) -> None:
-    """Keep a voice under the name that the settings give it.
+def save(
+    voice: Voice, wanted: Source, weights: Checkpoint, settings: CloneSettings, listener: Listener, *, again: bool
+) -> None:
+    """Keep a voice under the name that the settings give it; `again`: an interrupted run may have done so.
 
     Raises:
         OutputError: the name is taken, or cannot be written.
     """
     assert settings.save_voice is not None
+    if again and profiles.exists(settings.save_voice):
+        known = profiles.load(settings.save_voice)
+        if _digest(known.conditioning, known.speaker_embedding) == digest(voice):
+            return
     own = VoiceSettings.of(read_config(weights.config))
     profiles.save(
         profiles.Profile(
