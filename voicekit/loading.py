@@ -14,7 +14,7 @@ import json
 import mmap
 import os
 import pickle
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -238,7 +238,7 @@ def lean_gpt(xtts: Any, precision: str) -> LeanGPT:
     """
     import torch
 
-    lean = LeanGPT(xtts.gpt, getattr(torch, precision), kernels(), release_pages)
+    lean = LeanGPT(xtts.gpt, getattr(torch, precision), kernels(), _page_releaser())
     xtts.gpt.gpt = torch.nn.Identity()
     return lean
 
@@ -247,7 +247,7 @@ def generator(xtts: Any) -> Generator:
     """Take the vocoder's network out of the model."""
     import torch
 
-    taken = Generator(xtts.hifigan_decoder, given_back=release_pages)
+    taken = Generator(xtts.hifigan_decoder, given_back=_page_releaser())
     xtts.hifigan_decoder.waveform_decoder = torch.nn.Identity()
     return taken
 
@@ -269,9 +269,16 @@ def release_pages(tensors: Iterable[torch.Tensor]) -> None:
     Only whole pages that the kernel lists as mapped from a file are given back (Linux; elsewhere nothing
     happens): of a tensor that is the checkpoint. Weights are never written to, so nothing can be lost.
     """
+    _page_releaser()(tensors)
+
+
+def _page_releaser() -> Callable[[Iterable[torch.Tensor]], None]:
+    """`release_pages` for the mappings that there are now: to look them up takes longer than to give pages back."""
     mapped = _file_mappings()
-    if not mapped:
-        return
+    return lambda tensors: _release(tensors, mapped) if mapped else None
+
+
+def _release(tensors: Iterable[torch.Tensor], mapped: list[tuple[int, int]]) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     for tensor in tensors:
         start = -(-tensor.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
