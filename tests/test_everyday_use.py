@@ -367,7 +367,7 @@ def test_a_text_that_was_killed_goes_on_and_gives_the_same_file(
 ) -> None:
     """18 segments are two groups of 9: the first is whole when the program dies in the second."""
     text = "\n\n".join(f"Pig {number}." for number in "abcdefghijklmnopqr")
-    common = ["--model", "rehearsal-tiny", "--voice", READER, "--text", text, "--batch-size", "2"]
+    common = ["--model", "rehearsal-tiny", "--voice", READER, "--text", text, "--batch-size", "4"]
     wanted = [*common, "-o", "out.wav"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", KILLED, "12", *wanted], env=environment, check=False,

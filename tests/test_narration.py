@@ -130,7 +130,7 @@ def test_a_group_that_was_spoken_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize("ended_after", [0, 3, 40, 63, 64, 65])
 def test_a_run_that_was_cut_goes_on_with_the_same_sound(ended_after: int) -> None:
     """Cut between two segments, wherever: finished groups are not spoken again, the one that was cut is, whole."""
-    groups = groups_of(70, rows=4)
+    groups = groups_of(70, rows=8)
     sizes = [len(group.lines) for group in groups]
     assert len(groups) == 3
     whole = spoken(Dictated(), groups)

@@ -20,9 +20,9 @@ def test_the_defaults_are_the_released_config() -> None:
 
 def test_the_plan_of_a_text_is_a_function_of_its_length() -> None:
     assert list(groups(3, 8, first_alone=False)) == [range(3)]
-    assert list(groups(64, 8, first_alone=False)) == [range(64)]
-    assert list(groups(70, 8, first_alone=False)) == [range(35), range(35, 70)]
-    assert list(groups(70, 8, first_alone=True)) == [range(1), range(1, 35), range(35, 70)]
+    assert list(groups(32, 8, first_alone=False)) == [range(32)]
+    assert list(groups(35, 8, first_alone=False)) == [range(17), range(17, 35)]
+    assert list(groups(35, 8, first_alone=True)) == [range(1), range(1, 18), range(18, 35)]
     assert list(groups(1, 8, first_alone=True)) == [range(1)]
     assert list(groups(0, 8, first_alone=True)) == []
 
