@@ -143,10 +143,10 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 """
 INTERRUPT = """
-import os, signal, threading
+import os, signal, threading, time
 def interrupt():
     while not any(name.endswith(".part") for name in os.listdir(folder)):
-        pass
+        time.sleep(0.001)  # a thread that spins keeps the one that writes from its turn, and is late itself
     os.kill(os.getpid(), signal.SIGINT)
 threading.Thread(target=interrupt, daemon=True).start()
 """
@@ -157,7 +157,7 @@ threading.Thread(target=interrupt, daemon=True).start()
 def test_a_failure_leaves_the_old_file_and_no_part(tmp_path: Path, trouble: str, word: str) -> None:
     (tmp_path / "a.mp3").write_bytes(b"old")
     program = "import sys, numpy, voicekit.audio_writing as a\nfolder = sys.argv[1]\n" + trouble
-    program += "sound = a.Audio(numpy.zeros(48_000 * 300, numpy.float32) + 0.1, 48_000)\n"
+    program += "sound = a.Audio(numpy.zeros(48_000 * 600, numpy.float32) + 0.1, 48_000)\n"
     program += "a.write_audio(sound, folder + '/a.mp3', overwrite=True)"
     command = [sys.executable, "-c", program, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)

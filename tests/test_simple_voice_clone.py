@@ -85,14 +85,15 @@ def test_json_tells_everything(voice_file: Path, capsys: pytest.CaptureFixture[s
     assert set(result) == {
         "schema", "status", "output", "duration_s", "sample_rate", "language", "device", "precision", "seed", "model",
         "segments", "timings_s", "rtf", "memory_mb", "warnings", "run_id", "similarity", "subtitles",
-        "batch_size",
+        "batch_size", "reused",
     }
     assert (result["status"], result["output"], result["sample_rate"]) == ("ok", "out.wav", 24_000)
     assert isinstance(result["seed"], int)  # drawn, and told
     info = soundfile.info("out.wav")
     assert result["duration_s"] == pytest.approx(info.frames / 24_000, abs=1e-3)
     first, second = result["segments"]
-    assert set(first) == {"index", "start_s", "end_s", "codes", "tries", "faults", "rejected", "gain_db", "missing"}
+    assert set(first) == {"index", "start_s", "end_s", "codes", "tries", "faults", "rejected", "gain_db", "reused",
+                          "missing"}  # fmt: skip
     assert -1 <= result["similarity"] <= 1
     assert first["start_s"] == 0
     assert second["start_s"] > first["end_s"]  # a gap lies between them
@@ -222,7 +223,7 @@ def test_a_sample_is_never_overwritten_even_with_force(
     Path("link.wav").symlink_to("me.wav")
     for name in ("me.wav", "link.wav"):
         assert clone("--text", TEXT, "--voice", "me.wav", "-o", name, "--force") == 1
-    assert "sample itself" in capsys.readouterr().err
+    assert "is an input itself" in capsys.readouterr().err
     assert Path("me.wav").read_bytes() == voice_file.read_bytes()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +91,7 @@ class Ears:
     def __init__(self, settings: CloneSettings, hear: Hear, scratch: Path, listener: Listener) -> None:
         """`hear` prepares one recording; `scratch` is a folder for its files."""
         self._settings, self._hear, self._scratch, self._listener = settings, hear, scratch, listener
+        self._begun = 0
         self._known: dict[Source, Cached] = {}
         self._prepared: dict[Source, Prepared] = {}
         self._voices: dict[Source, Voice] = {}
@@ -117,8 +117,8 @@ class Ears:
         if source.profile or source in self._known or source in self._prepared:
             return
         with span("Preprocess", stage="preprocess") as step:
-            scratch = Path(tempfile.mkdtemp(dir=self._scratch))  # one that failed may have left files
-            heard = [self._hear(path, source.preprocess, scratch / f"{number}.wav")
+            self._begun += 1  # a voice that failed may have left files
+            heard = [self._hear(path, source.preprocess, self._scratch / f"voice_{self._begun}_{number}.wav")
                      for number, path in enumerate(source.samples, 1)]  # fmt: skip
             step.count(sample_s=sum(each.audio.duration_s for each in heard))
         self._prepared[source] = prepared = Prepared(
