@@ -80,6 +80,7 @@ SAMPLE_RATE_HZ = CONDITIONING_RATE_HZ
 TARGET_LUFS = -20.0
 MAX_TRUE_PEAK_DBTP = -3.0
 SHORT_SAMPLE_S = 6.0  # the model card's clip length; 3 s is audibly worse
+LOW_TEMPERATURE = 0.4  # users of XTTS report pauses of 15 s and broken words below 0.35
 DEFAULT_OUTPUT = "cloned_voice.wav"
 ANY_REQUEST = Request("", (), DEFAULT_OUTPUT, "en")
 
@@ -243,6 +244,9 @@ def _check(task: Task, listener: Listener) -> None:
         raise OutputError(f"The voice {task.source.profile!r} is saved already.",
                           "--save-voice keeps the voice of a recording: --voice FILE.")  # fmt: skip
     task.cut = cutting.cut(request, text_stage.roughly, cutting.lexicon_of(request.settings), 1)
+    if 0 < (request.settings.temperature or 0) < LOW_TEMPERATURE:
+        listener.warn(f"A temperature under {LOW_TEMPERATURE:g} is said to break words and to add long pauses:"
+                      " 0.65 to 0.75 is the usual range.")  # fmt: skip
     if other := looks_like(request.text, request.language):
         listener.warn(f"The text looks like {other}, not {request.language}: --language says what it is.")
 

@@ -777,3 +777,11 @@ def test_caches_are_emptied_and_voices_stay(voice_file: Path, quick: list[Uttera
     assert kept() == before
     assert main(["--clear-cache"]) == 0
     assert kept() == [] and profiles.exists(READER)
+
+
+@pytest.mark.parametrize(("temperature", "warned"), [("0.1", True), ("0.39", True), ("0.4", False), ("0", False)])
+def test_a_temperature_that_breaks_words_is_warned_of(
+    quick: list[Utterance], capsys: pytest.CaptureFixture[str], temperature: str, warned: bool
+) -> None:
+    assert read("--text", "A dog.", "--temperature", temperature, "--json", "-o", "a.wav") == 0
+    assert any("temperature" in warning for warning in as_json(capsys)["warnings"]) == warned
