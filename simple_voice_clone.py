@@ -262,6 +262,9 @@ def _resume(tasks: Tasks, settings: CloneSettings, listener: Listener, *, listen
         task.seed = resumed.pins.seed if task.request.settings.seed is None else task.request.settings.seed
         task.request = replace(task.request, digest=resuming.digest(task))
         task.delivered = settings.redo is None and task.request.digest in earlier and Path(task.request.output).exists()
+    if tasks.alone and all(task.delivered for task in tasks.left):  # nothing was left to do: it is given anew
+        for task in tasks.left:
+            task.delivered = False
     tasks.each(functools.partial(_check_output, again=resumed.again, listener=listener))
     listener.begun([task.request for task in tasks.left if task.delivered])
     if not resumed.again:  # else they are part of the plan, on which the bytes of the others depend

@@ -785,3 +785,18 @@ def test_a_temperature_that_breaks_words_is_warned_of(
 ) -> None:
     assert read("--text", "A dog.", "--temperature", temperature, "--json", "-o", "a.wav") == 0
     assert any("temperature" in warning for warning in as_json(capsys)["warnings"]) == warned
+
+
+def test_a_run_that_died_with_everything_written_is_refused_as_a_finished_one(
+    quick: list[Utterance], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Between the output's name and the journal's last word; `--force` writes it again from the journal."""
+    pin = journal.Journal.pin
+    monkeypatch.setattr(journal.Journal, "pin", lambda own, pins: pin(own, replace(pins, finished=False)))
+    command = ("--text", "A dog.", "-o", "a.wav")
+    assert read(*command) == 0
+    written = Path("a.wav").read_bytes()
+    assert read(*command) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert read(*command, "--force") == 0
+    assert Path("a.wav").read_bytes() == written and len(quick) == 1

@@ -39,7 +39,7 @@ class Tasks:
         """`alone`: somebody waits for one request: its failure is his, an exception."""
         self.left = [Task(request, number) for number, request in enumerate(requests)]
         self.failed = 0
-        self._listener, self._alone = listener, alone
+        self._listener, self.alone = listener, alone
 
     def each(self, stage: Callable[[Task], None]) -> None:
         """Take every task through a stage.
@@ -55,7 +55,7 @@ class Tasks:
 
     def fail(self, task: Task, error: VoiceError) -> None:
         """A task cannot be done: an exception if it is alone."""
-        if self._alone:
+        if self.alone:
             raise error
         self.left.remove(task)
         self.failed += 1
