@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -180,19 +181,20 @@ def test_one_segment_at_a_time_is_in_memory(monkeypatch: pytest.MonkeyPatch) -> 
 # --- disks ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def full_disk() -> Iterator[None]:
-    """No file can grow over 4 kB: what the system says then, it says to everyone who writes."""
+    """No file can grow over 4 kB meanwhile. No fixture: pytest's own output may be a file, and longer than that."""
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-@pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_costs_only_the_resume(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING), full_disk():
         Journal(KEY).keep(DIGEST, a_group(5000))
         Journal(KEY).pin(Pins(1, "float32", 2, {f"0:{line}": 1 for line in range(1000)}))
     assert len([record for record in caplog.records if "cannot be written" in record.message]) == 2
