@@ -1,8 +1,9 @@
 """Makes the logs in ``logs/examples/`` anew: real runs of both scripts, without what tells of this machine.
 
 Three runs in a temporary folder: a recording with hum and noise is improved (after three runs like it, so that the log
-compares it with them), the improved sample is cloned, and a file that is no recording is refused. What is scrubbed: the
-paths of the project, of the packages, of the cache and of scratch folders, and the build of the kernel.
+compares it with them), the improved sample is cloned (a second time, all but the weights that the first run kept is
+forgotten), and a file that is no recording is refused. What is scrubbed: the paths of the project, of the packages, of
+the cache and of scratch folders, and the build of the kernel.
 
 ``make examples``, or from anywhere: ``python samples/make_logs.py [--model rehearsal-tiny] [--folder DIR]``. The
 full-size rehearsal model is built first where it is missing (minutes).
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,7 +39,7 @@ def make(folder: Path, model: str, earlier_runs: int = EARLIER_RUNS) -> list[Pat
     made = []
     with tempfile.TemporaryDirectory(prefix="voice-cloning-logs-") as name:
         work = Path(name)
-        _noisy_recording(work / "me.wav")
+        noisy_recording(work / "me.wav")
         (work / "cache" / "voice-cloning").mkdir(parents=True)
         models = rehearsal.ensure(model).parent
         (work / "cache" / "voice-cloning" / "rehearsal").symlink_to(models, target_is_directory=True)
@@ -46,6 +48,10 @@ def make(folder: Path, model: str, earlier_runs: int = EARLIER_RUNS) -> list[Pat
             (work / "me_improved.wav").unlink(missing_ok=True)
             _run(work, "improve_voice_sample.py", "me.wav", "-o", "me_improved.wav", "--log-dir", "improved")
         clone = ["--text", TEXT, "--model", model, "--seed", "7"]
+        _run(work, "simple_voice_clone.py", *clone, "--voice", "me_improved.wav", "--log-dir", "first")
+        (work / "cloned_voice.wav").unlink()
+        for known in ("journal", "voices"):
+            shutil.rmtree(work / "cache" / "voice-cloning" / known)
         _run(work, "simple_voice_clone.py", *clone, "--voice", "me_improved.wav", "--log-dir", "cloned")
         _run(work, "simple_voice_clone.py", *clone, "--voice", "letter.wav", "--log-dir", "refused", expected=1)
         for run, target in (("improved", "an_improved_sample"), ("cloned", "a_clone"), ("refused", "a_refused_sample")):
@@ -56,7 +62,7 @@ def make(folder: Path, model: str, earlier_runs: int = EARLIER_RUNS) -> list[Pat
     return made
 
 
-def _noisy_recording(path: Path) -> None:
+def noisy_recording(path: Path) -> None:
     """The bundled sample at 48 kHz, with hum of 50 Hz, noise and a second of silence at its end."""
     voice = resample(mean_channels(read_recording(ROOT / "samples" / "reference.wav")), 48_000).samples
     voice = np.concatenate([voice, np.zeros(48_000, dtype=np.float32)])
@@ -79,7 +85,7 @@ def _run(work: Path, script: str, *arguments: str, expected: int = 0) -> None:
 def scrubbed(log: str, work: Path) -> str:
     """A log without the places and the build of this machine."""
     log = re.sub(r"(Linux \d+\.\d+)\S*", r"\1", log)
-    log = re.sub(rf"{re.escape(tempfile.gettempdir())}/voice-cloning-\w+/", "SCRATCH/", log)
+    log = re.sub(rf"{re.escape(tempfile.gettempdir())}/\.voice-cloning-\w+-\w+\.part/", "SCRATCH/", log)
     log = re.sub(r"[^\s=]*/voice-cloning/rehearsal/", "CACHE/", log)
     log = re.sub(r'(File "|[ =\[(])[^"\s]*/site-packages/', r"\1", log)
     for place in (work, ROOT):
