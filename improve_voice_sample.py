@@ -8,6 +8,11 @@ The craft of each stage lies in `voicekit`; this file is its table of contents.
 
 from __future__ import annotations
 
+from voicekit import interrupts
+
+if __name__ == "__main__":
+    interrupts.leave_quietly()  # what is imported below takes half a second
+
 import argparse
 import contextlib
 import logging
@@ -352,7 +357,7 @@ def _outputs(inputs: Sequence[str], args: argparse.Namespace) -> list[Path | Non
         return [place]
     if place.exists() and not place.is_dir():
         raise OutputError(f"{str(place)!r} is a file; several results need a folder.", "Choose another name.")
-    if not args.dry_run:
+    if not args.dry_run and not all(map(os.path.isdir, inputs)):  # a folder among them has no recordings
         _make_folder(place)
     targets: list[Path | None] = []
     for source in inputs:
@@ -490,4 +495,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(interrupts.exit_code_of(main))

@@ -56,8 +56,8 @@ LOG_DIR = Path(__file__).resolve().parent / "logs"
 # Other people's loggers that say at INFO and DEBUG what only their authors want to read: numba alone writes
 # thousands of lines under librosa.
 _NOISY = (
-    "PIL TTS absl asyncio av coqpit filelock fontTools fsspec h5py httpcore httpx huggingface_hub joblib "
-    "matplotlib numba onnxruntime pydub.converter requests speechmos torch._dynamo torch._inductor "
+    "PIL TTS absl asyncio av coqpit filelock fontTools fsspec h5py httpcore httpcore2 httpx httpx2 huggingface_hub "
+    "joblib matplotlib numba onnxruntime pydub.converter requests speechmos torch._dynamo torch._inductor "
     "torchaudio torchcodec torio trainer transformers urllib3"
 )
 # coqui's TTS says the spoken text at INFO, and these of its modules say it in a warning.
@@ -102,14 +102,12 @@ def setup_logging(
         logging.getLogger(name).setLevel(level)
     logging.captureWarnings(True)
     console_level, warnings = _level(console_level, "VOICE_CLONING_CONSOLE_LEVEL", logging.WARNING)
-    _add_handler(root, _Console(stream), console_level)
-    root.setLevel(console_level)
-
     level, more = _level(file_level, "VOICE_CLONING_LOG_LEVEL", logging.INFO)
     handler, trouble = _open_log_file(log_dir)
-    if handler:
+    if handler:  # before the console: what somebody saw is in the file, even if the next moment was the last
         _add_handler(root, handler, level)
-        root.setLevel(min(console_level, level))
+    _add_handler(root, _Console(stream), console_level)
+    root.setLevel(min(console_level, level) if handler else console_level)
     for sentence in warnings + more + trouble:
         _logger.warning(sentence)
     return handler.folder if handler else None
@@ -171,6 +169,7 @@ def _open_log_file(log_dir: str | os.PathLike[str] | None) -> tuple[DatedFileHan
 
 
 def log_folder(log_dir: str | os.PathLike[str] | None) -> Path:
+    """The folder of the logs: the one given, `VOICE_CLONING_LOG_DIR`, or `logs` beside this file."""
     return Path(log_dir or os.environ.get("VOICE_CLONING_LOG_DIR") or LOG_DIR).expanduser()
 
 

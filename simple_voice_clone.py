@@ -8,6 +8,11 @@ The craft of each stage lies in `voicekit`; this file is its table of contents.
 
 from __future__ import annotations
 
+from voicekit import interrupts
+
+if __name__ == "__main__":
+    interrupts.leave_quietly()  # what is imported below takes half a second
+
 import argparse
 import functools
 import logging
@@ -19,18 +24,17 @@ from pathlib import Path
 
 from logger_config import log_folder, log_torch_info, span, stage_clock, timed
 from voicekit import (
-    checkpoint,
     clone_plans,
     clone_results,
     cutting,
     loading,
     machine,
+    model_finding,
     narration,
     outputs,
     private_text,
     profiles,
     quality,
-    rehearsal,
     request_building,
     restoration,
     resuming,
@@ -52,9 +56,10 @@ from voicekit.audio import (
 )
 from voicekit.audio_state import changes, state
 from voicekit.audio_writing import free_name, latest_name, write_audio
+from voicekit.checkpoint import Checkpoint
 from voicekit.clone_flags import SCRIPT, build_parser, check_usage, settings_of
 from voicekit.clone_results import Terminal
-from voicekit.cloning import RETRIES, Cloned, CloneSettings, Listener, Request
+from voicekit.cloning import MOST_SAMPLE_S, RETRIES, Cloned, CloneSettings, Listener, Request
 from voicekit.command_line import Messages, Outcome, run_command
 from voicekit.delivery import Delivery
 from voicekit.devices import import_packages
@@ -66,6 +71,7 @@ from voicekit.log_values import size
 from voicekit.measurement import HEARD_S, measure_cheaply
 from voicekit.memory import MB
 from voicekit.outputs import Hears, playing
+from voicekit.publishing import temporary_folder
 from voicekit.resuming import Resumed
 from voicekit.standard_output import STDOUT
 from voicekit.tasks import Task, Tasks
@@ -90,7 +96,7 @@ def preprocess_audio_for_best_quality(speaker_audio: str | Path, output_path: st
     """Make a voice sample fit for XTTS: mono, 22,050 Hz, trimmed, evened out, -20 LUFS.
 
     Args:
-        speaker_audio: the recording, any common format.
+        speaker_audio: the recording, any common format; of a longer one the first `MOST_SAMPLE_S` seconds.
         output_path: where the result goes; None makes a folder of its own for it in the system's
             temporary folder, which is the caller's to remove.
 
@@ -105,7 +111,7 @@ def preprocess_audio_for_best_quality(speaker_audio: str | Path, output_path: st
     with span("Preprocessing", started="Audio preprocessing started", done="Preprocessing completed",
               label="Total time", memory=True, logger=logger):
         with _step("Read the recording") as step:
-            recording = read_recording(speaker_audio)
+            recording = read_part(speaker_audio, 0.0, MOST_SAMPLE_S)
             step.note(**state(recording))
         with _step("Converted to mono") as step:
             audio = to_mono(recording)
@@ -217,8 +223,8 @@ def clone_requests(
     if all(task.delivered for task in tasks.left):
         return ()
     recogniser = _recogniser(settings)
-    with tempfile.TemporaryDirectory(prefix="voice-cloning-") as scratch:
-        ears = Ears(settings, _hear, Path(scratch), listener)
+    with temporary_folder() as scratch:
+        ears = Ears(settings, _hear, scratch, listener)
         settings = replace(settings, precision=resumed.pins.precision, threads=resumed.pins.threads or settings.threads)
         weights = _prepare(tasks, ears, settings, listener)
         with span("Import", done="Packages imported", stage="import", memory=True):
@@ -227,7 +233,8 @@ def clone_requests(
         tts = _load_model(weights, settings, listener)
         tasks.each(functools.partial(_condition, tts=tts, ears=ears, listener=listener, again=resumed.again))
     with span("Split", done="Text split", stage="preprocess") as step:
-        tasks.each(functools.partial(_cut, tts=tts, batch_size=-(-settings.batch_size // len(requests))))
+        tasks.each(functools.partial(_cut, tts=tts, listener=listener,
+                                     batch_size=-(-settings.batch_size // len(requests))))  # fmt: skip
         step.count(text_length=sum(task.cut.characters for task in tasks.left),
                    segments=sum(len(task.cut.segments) for task in tasks.left))  # fmt: skip
     return _speak(tasks, tts, resumed, settings, listener, hears, recogniser) if tasks.left else ()
@@ -257,11 +264,12 @@ def _resume(tasks: Tasks, settings: CloneSettings, listener: Listener, *, listen
     resumed = resuming.begin(tasks.left, settings, listens=listens)
     if resumed.again and settings.redo is None:
         listener.note("This command was interrupted: what it had spoken is taken as it is, the rest follows.")
-    earlier = {*listener.earlier(), *(resumed.pins.delivered if resumed.again else ())}
+    earlier = {*listener.earlier(), *resumed.pins.delivered}
     for task in tasks.left:
         task.seed = resumed.pins.seed if task.request.settings.seed is None else task.request.settings.seed
         task.request = replace(task.request, digest=resuming.digest(task))
-        task.delivered = settings.redo is None and task.request.digest in earlier and Path(task.request.output).exists()
+        task.delivered = settings.redo is None and task.request.digest in earlier and outputs.exist(task.request)
+        task.appearing = not task.delivered and task.request.digest in resumed.pins.delivered + resumed.pins.appearing
     if tasks.alone and all(task.delivered for task in tasks.left):  # nothing was left to do: it is given anew
         for task in tasks.left:
             task.delivered = False
@@ -278,7 +286,7 @@ def _check_output(task: Task, again: bool, listener: Listener) -> None:
         profiles.check_free(settings.save_voice, overwrite=settings.overwrite)
     if task.delivered:
         return
-    outputs.check(task.request)
+    outputs.check(task.request, or_same=task.appearing)
     if shortage := machine.low_disk(Path(task.request.output).parent):
         listener.warn(shortage)
 
@@ -293,17 +301,17 @@ def _recogniser(settings: CloneSettings) -> Recogniser | None:
     return recogniser
 
 
-def _prepare(tasks: Tasks, ears: Ears, settings: CloneSettings, listener: Listener) -> checkpoint.Checkpoint:
+def _prepare(tasks: Tasks, ears: Ears, settings: CloneSettings, listener: Listener) -> Checkpoint:
     """The samples and the model, whichever is quicker to refuse first: a model that must be fetched comes last."""
-    here = _checkpoint_here(settings)
+    here = model_finding.here(settings.model)
     if here:
-        loading.read_ahead(here.weights)
+        loading.read_ahead(here)
         tasks.each(lambda task: ears.recall(task.source, here))
     tasks.each(lambda task: ears.prepare(task.source))
     with span("Find the model", done="Model found", stage="load_model") as step:
-        weights = _find_checkpoint(settings, listener)
+        weights = model_finding.find(settings, listener)
         step.note(model=weights.name, file=size(weights.weights.stat().st_size / MB))
-        loading.read_ahead(weights.weights)
+        loading.read_ahead(weights)
     return weights
 
 
@@ -313,7 +321,7 @@ def _hear(path: str, preprocess: bool, scratch_file: Path) -> Sample:
         audio = mean_channels(read_recording(preprocess_audio_for_best_quality(path, scratch_file)))
     else:
         with span("Decode", done="Sample decoded"):
-            audio = resample_like_coqui(mean_channels(read_recording(path)), SAMPLE_RATE_HZ)
+            audio = resample_like_coqui(mean_channels(read_part(path, 0.0, MOST_SAMPLE_S)), SAMPLE_RATE_HZ)
         _refuse_silence(audio, path)
     judged = assess(measure_cheaply(read_part(path, 0.0, HEARD_S)))
     name = Path(path).name
@@ -328,34 +336,7 @@ def _hear(path: str, preprocess: bool, scratch_file: Path) -> Sample:
     return Sample(audio, note, tuple(warnings))
 
 
-def _checkpoint_here(settings: CloneSettings) -> checkpoint.Checkpoint | None:
-    """The model, where nothing need be fetched, built or agreed to first."""
-    if settings.model in rehearsal.NAMES:
-        folder = rehearsal.folder_of(settings.model)
-        if not rehearsal.is_complete(folder, settings.model):
-            return None
-        return checkpoint.from_folder(folder, name=settings.model, trained=False)
-    if settings.model != checkpoint.RELEASED:
-        return checkpoint.from_folder(Path(settings.model))
-    return checkpoint.find_released()
-
-
-def _find_checkpoint(settings: CloneSettings, listener: Listener) -> checkpoint.Checkpoint:
-    if settings.model in rehearsal.NAMES:
-        listener.note(f"Model: {settings.model} is untrained: what it speaks is NOISE, only speed and memory are real.")
-        if not rehearsal.is_complete(rehearsal.folder_of(settings.model), settings.model):
-            listener.note("Model: it is built once, and verified: seconds for the tiny one, minutes for the full size.")
-        return checkpoint.from_folder(rehearsal.ensure(settings.model), name=settings.model, trained=False)
-    found = checkpoint.resolve(
-        settings.model, offline=settings.offline,
-        licence_accepted=lambda: checkpoint.licence_accepted(settings.accept_license, listener.confirm),
-    )
-    if found.licence_url:
-        listener.note(f"Licence: non-commercial, for what is spoken too; pass it on with the file: {found.licence_url}")
-    return found
-
-
-def _load_model(weights: checkpoint.Checkpoint, settings: CloneSettings, listener: Listener) -> TTSModel:
+def _load_model(weights: Checkpoint, settings: CloneSettings, listener: Listener) -> TTSModel:
     # The float32 weights are mapped, so that the kernel can drop them; conditioning and decoding need 0.8 GB more.
     if shortage := machine.low_memory(weights.weights.stat().st_size / MB + 800):
         listener.warn(shortage)
@@ -384,12 +365,16 @@ def _condition(task: Task, tts: TTSModel, ears: Ears, listener: Listener, *, aga
         voices.save(task.voice, task.source, tts.checkpoint, settings, listener, again=again)
 
 
-def _cut(task: Task, tts: TTSModel, batch_size: int) -> None:
+def _cut(task: Task, tts: TTSModel, listener: Listener, batch_size: int) -> None:
     """The task's text in segments, counted as the model's tokenizer counts."""
-    settings = task.request.settings
+    settings, language = task.request.settings, task.request.language
     task.cut = cutting.cut(task.request, tts.measure, cutting.lexicon_of(settings), batch_size)
     if settings.redo is not None and not 1 <= settings.redo <= len(task.cut.segments):
         raise TextError(f"There is no segment {settings.redo}.", f"The text has {len(task.cut.segments)}.")
+    strange = sum(1 for each in task.cut.segments if tts.unknown(each.text, each.language or language))
+    if strange:
+        listener.warn(f"XTTS has no sign for some characters of {strange} of {len(task.cut.segments)} segments:"
+                      " what it speaks there, nobody knows.")  # fmt: skip
 
 
 def _speak(
@@ -402,21 +387,15 @@ def _speak(
     recogniser: Recogniser | None,
 ) -> tuple[Cloned, ...]:
     """Speak what the journal does not hold, and write each output as its segments come."""
-    delivered = [task.request.digest for task in tasks.left if task.delivered]
     pins = replace(resumed.pins, precision=tts.precision, threads=machine.threads() or 0)
-
-    def about_to_deliver(task: Task) -> None:
-        delivered.append(task.request.digest)
-        resumed.journal.pin(replace(pins, delivered=tuple(delivered)))
-
-    resumed.journal.pin(replace(pins, delivered=tuple(delivered)))
+    record = resuming.Record(resumed.journal, pins, tasks)
     retries = (RETRIES if tts.checkpoint.trained else 0) if settings.retries is None else settings.retries
     readings, speakers = narration.casting(tasks.left, tts)
     groups = speech_plan.plan(readings, settings.batch_size, 1 + retries, first_alone=resumed.listens)
     listener.planned([task.cut for task in tasks.left])
     with (
         Delivery(tasks, tts, listener, hears=hears, recogniser=recogniser,
-                 about_to_deliver=about_to_deliver) as delivery,
+                 about_to_deliver=record.about_to_deliver) as delivery,
         span("Voice cloning", started="Voice cloning started", done="Voice cloning completed", memory=True,
              logger=logger) as step,
     ):  # fmt: skip
@@ -424,9 +403,10 @@ def _speak(
             delivery.add(line, spoken)
         step.note(segments=sum(len(group.lines) for group in groups), groups=len(groups), seed=pins.seed,
                   batch_size=settings.batch_size)
-    resumed.journal.pin(replace(pins, delivered=tuple(delivered), finished=not tasks.failed))
+    record.finish()
     for cloned in delivery.done:
         logger.info("Output saved: %s, Duration: %.2fs", cloned.output, cloned.duration_s)
+    tts.keep_layout()
     return delivery.done
 
 
@@ -517,4 +497,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(interrupts.exit_code_of(main))

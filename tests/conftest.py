@@ -18,6 +18,7 @@ import logger_config
 from tests.voices import talking
 from voicekit import conditioning_cache, journal, private_text
 from voicekit.audio_writing import write_audio
+from voicekit.checkpoint import LicenceRecord
 
 _FOLDERS = ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "HF_HOME", "VOICE_CLONING_LOG_DIR")
 _SESSION = tempfile.TemporaryDirectory(prefix="voice-cloning-tests-")
@@ -53,9 +54,10 @@ def _logging_as_it_was() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered() -> None:
-    """What a test spoke or heard is not there for the next one, which would test nothing."""
+    """What a test spoke, heard or agreed to is not there for the next one, which would test nothing."""
     journal.remove_old(days=0)
     conditioning_cache.clear()
+    LicenceRecord.of_user().path.unlink(missing_ok=True)
 
 
 @pytest.fixture

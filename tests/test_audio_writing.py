@@ -141,14 +141,19 @@ FULL_DISK = """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+sound = a.Audio(numpy.zeros(48_000 * 600, numpy.float32) + 0.1, 48_000)
+a.write_audio(sound, folder + "/a.mp3", overwrite=True)
 """
 INTERRUPT = """
 import os, signal, threading, time
 def interrupt():
     while not any(name.endswith(".part") for name in os.listdir(folder)):
-        time.sleep(0.001)  # a thread that spins keeps the one that writes from its turn, and is late itself
+        time.sleep(0.001)
     os.kill(os.getpid(), signal.SIGINT)
 threading.Thread(target=interrupt, daemon=True).start()
+with a.writing(folder + "/a.mp3", 48_000, overwrite=True) as file:
+    while True:
+        file.write(numpy.zeros(4_800, numpy.float32))
 """
 
 
@@ -157,8 +162,6 @@ threading.Thread(target=interrupt, daemon=True).start()
 def test_a_failure_leaves_the_old_file_and_no_part(tmp_path: Path, trouble: str, word: str) -> None:
     (tmp_path / "a.mp3").write_bytes(b"old")
     program = "import sys, numpy, voicekit.audio_writing as a\nfolder = sys.argv[1]\n" + trouble
-    program += "sound = a.Audio(numpy.zeros(48_000 * 600, numpy.float32) + 0.1, 48_000)\n"
-    program += "a.write_audio(sound, folder + '/a.mp3', overwrite=True)"
     command = [sys.executable, "-c", program, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode and word in done.stderr.splitlines()[-1]

@@ -266,7 +266,7 @@ def test_loading_grows_where_weights_cannot_be_mapped(
 ) -> None:
     """The control of `load_xtts`: it costs the same at any size because nothing of the file is read or copied."""
     if unmapped == "old format":
-        monkeypatch.setattr(loading, "_is_zip", lambda path: False)
+        monkeypatch.setattr(loading, "is_zip", lambda path: False)
     make = growing_models.loading_float16 if unmapped == "wrong numbers" else growing_models.loading_float32
     case = Case("voicekit.loading.load_xtts", 2_000_000, make, ("python", "process"))
     assert deviations(DECLARED[case.operation], counted_growth(case, folder))

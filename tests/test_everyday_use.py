@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 from simple_voice_clone import main
 from tests import spoken_faults
 from tests.test_epub_reading import build, navigation, page
-from voicekit import conditioning_cache, journal, profiles
+from voicekit import conditioning_cache, journal, kept_weights, profiles
 from voicekit.clone_results import Terminal
 from voicekit.job_results import read_results
 from voicekit.metadata import AI_GENERATED, read_tags
+from voicekit.native import kernels
 from voicekit.takes import Take
 from voicekit.text import Gaps
 from voicekit.tts_model import TTSModel
@@ -259,8 +260,8 @@ def test_good_lines_of_a_list_are_done_and_bad_ones_told(
 
 def test_the_results_of_a_list_lie_beside_it(quick: list[Utterance], capsys: pytest.CaptureFixture[str]) -> None:
     good_and_bad_lines()
-    assert clone("--jobs", "jobs.jsonl") == 1
-    assert capsys.readouterr().out == "jobs.results.jsonl\n"
+    assert clone("--jobs", "jobs.jsonl", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["status"] == "error"
     records = {record["line"]: record for record in read_results("jobs.results.jsonl")}
     assert {line: record["status"] for line, record in records.items()} == {
         1: "ok", 5: "ok", 2: "error", 3: "error", 4: "error", 6: "error", 7: "error"}
@@ -765,18 +766,52 @@ def test_the_installation_is_examined(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_caches_are_emptied_and_voices_stay(voice_file: Path, quick: list[Utterance]) -> None:
+    kept_weights.clear()
     assert clone("--text", "A dog.", "--voice", voice_file) == 0
 
     def kept() -> list[Path]:
-        return [path for folder in (journal.folder(), conditioning_cache.folder()) for path in folder.rglob("*")
-                if path.is_file()]  # fmt: skip
+        folders = (journal.folder(), conditioning_cache.folder(), kept_weights.folder())
+        return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
 
     before = kept()
-    assert len(before) == 3  # what the command chose, its one group, the voice
+    assert len(before) == (4 if kernels() else 3)  # what the command chose, its one group, the voice; the weights
     assert main(["--clear-cache", "--dry-run"]) == 0
     assert kept() == before
     assert main(["--clear-cache"]) == 0
     assert kept() == [] and profiles.exists(READER)
+
+
+@pytest.mark.skipif(kernels() is None, reason="no native kernels here: weights are used as they are")
+def test_weights_that_an_earlier_run_laid_out_speak_the_same_bytes(tmp_path: Path) -> None:
+    def spoken(name: str) -> bytes:
+        journal.remove_old(days=0)
+        assert clone("--text", "A dog.", "--voice", READER, "--seed", "1", "-o", f"{name}.wav", "-q") == 0
+        return (tmp_path / f"{name}.wav").read_bytes()
+
+    kept_weights.clear()
+    first = spoken("first")
+    (path,) = kept_weights.folder().iterdir()
+    before = path.stat()
+    assert spoken("second") == first
+    assert (path.stat().st_ino, path.stat().st_size) == (before.st_ino, before.st_size)  # it was used, not made again
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.unlink()
+    path.write_bytes(damaged)
+    assert spoken("third") == first
+    assert path.read_bytes() != damaged
+    assert spoken("fourth") == first
+
+
+@pytest.mark.parametrize(("text", "warned"), [
+    ("สวัสดีครับ", "1 of 1"), ("A dog.\n\nᚠᛇᚻ ᛒᛦᚦ.", "1 of 2"), ("Naïve “dogs”…", ""),
+])  # fmt: skip
+def test_characters_that_the_model_has_no_sign_for_are_told(
+    quick: list[Utterance], capsys: pytest.CaptureFixture[str], text: str, warned: str
+) -> None:
+    assert read("--text", text, "-o", "a.wav", "--json", "-q") == 0
+    warnings = [line for line in json.loads(capsys.readouterr().out)["warnings"] if "no sign" in line]
+    assert len(warnings) == bool(warned) and all(warned in line for line in warnings)
 
 
 @pytest.mark.parametrize(("temperature", "warned"), [("0.1", True), ("0.39", True), ("0.4", False), ("0", False)])

@@ -18,7 +18,7 @@ def skeleton(log: str) -> list[str]:
     for line in log.splitlines():
         if line.startswith("    ") or " - Time: " in line or "reached the model's ceiling" in line:
             continue
-        line = re.sub(r"Pages read from disk: \d+, ", "", line.split(" - ", 1)[1])
+        line = re.sub(r"(Pages read from disk: \d+|CPU: \d+%), ", "", line.split(" - ", 1)[1])  # none of a moment
         line = re.sub(r"Run: \S+", "Run: #", line).replace("rehearsal-tiny", "rehearsal")
         line = re.sub(r"[+-]?\d+(\.\d+)?(e-\d+)?", "#", line)
         events.append(re.sub(r"# (KB|MB|GB)", "# B", line))

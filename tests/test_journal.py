@@ -178,6 +178,14 @@ def test_one_segment_at_a_time_is_in_memory(monkeypatch: pytest.MonkeyPatch) -> 
     assert read == ["0", "1"]
 
 
+def test_a_group_that_was_found_stays_whole_while_it_is_used() -> None:
+    """Another run may clear the cache in the meantime."""
+    Journal(KEY).keep(DIGEST, a_group())
+    found = Journal(KEY).find(DIGEST)
+    remove_old(days=0)
+    assert same(found, a_group()) and Journal(KEY).find(DIGEST) is None
+
+
 # --- disks ----------------------------------------------------------------------------------------------------
 
 

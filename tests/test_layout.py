@@ -16,39 +16,41 @@ FACES = ("simple_voice_clone", "improve_voice_sample")
 # Lower layers first; a module may import, at module level, only from layers before its own.
 LAYERS = (
     ("voicekit.alphabets", "voicekit.assessment", "voicekit.chapters", "voicekit.complexity", "voicekit.doctor_checks",
-     "voicekit.errors", "voicekit.eta", "voicekit.file_signatures", "voicekit.log_values", "voicekit.memory",
-     "voicekit.native_kernels", "voicekit.number_words", "voicekit.private_text", "voicekit.remembered",
-     "voicekit.report_page", "voicekit.rewritten", "voicekit.run_statistics", "voicekit.sentences",
-     "voicekit.speaking_rate", "voicekit.standard_output", "voicekit.subtitles", "voicekit.tag_containers",
-     "voicekit.wav_format", "voicekit.xml_reading", "voicekit.xtts_config"),
-    ("voicekit.audio_reading", "voicekit.bundled", "voicekit.download", "voicekit.epub_archive", "voicekit.job_lines",
-     "voicekit.job_paths", "voicekit.job_settings", "voicekit.log_lines", "voicekit.machine",
+     "voicekit.errors", "voicekit.eta", "voicekit.file_signatures", "voicekit.held_files", "voicekit.interrupts",
+     "voicekit.log_values", "voicekit.memory", "voicekit.native_kernels", "voicekit.number_words",
+     "voicekit.private_text", "voicekit.report_page", "voicekit.rewritten", "voicekit.run_statistics",
+     "voicekit.scratch_folders", "voicekit.sentences", "voicekit.speaking_rate", "voicekit.standard_output",
+     "voicekit.subtitles", "voicekit.tag_containers", "voicekit.wav_format", "voicekit.xml_reading",
+     "voicekit.xtts_config"),
+    ("voicekit.audio_reading", "voicekit.bundled", "voicekit.epub_archive", "voicekit.foreign_files",
+     "voicekit.job_lines", "voicekit.job_paths", "voicekit.job_settings", "voicekit.log_lines", "voicekit.machine",
      "voicekit.markdown_reading", "voicekit.markup", "voicekit.metadata", "voicekit.metric_words", "voicekit.native",
      "voicekit.native_convolution", "voicekit.numerals", "voicekit.packing", "voicekit.page_text",
-     "voicekit.plain_reading", "voicekit.plain_text", "voicekit.playback", "voicekit.publishing",
-     "voicekit.run_history", "voicekit.run_plots", "voicekit.run_records", "voicekit.stage_clock",
-     "voicekit.subtitle_reading", "voicekit.text_encodings", "voicekit.vocoding", "voicekit.xtts_modules"),
-    ("voicekit.audio", "voicekit.audio_encoders", "voicekit.convolutions", "voicekit.crash_reports",
+     "voicekit.plain_reading", "voicekit.plain_text", "voicekit.playback", "voicekit.publishing", "voicekit.receiving",
+     "voicekit.remembered", "voicekit.run_history", "voicekit.run_plots", "voicekit.run_records",
+     "voicekit.stage_clock", "voicekit.subtitle_reading", "voicekit.text_encodings", "voicekit.vocoding",
+     "voicekit.xtts_modules"),
+    ("voicekit.audio", "voicekit.audio_encoders", "voicekit.crash_reports", "voicekit.download",
      "voicekit.epub_contents", "voicekit.job_results", "voicekit.key_values", "voicekit.lexicon", "voicekit.log_files",
-     "voicekit.matrices", "voicekit.run_costs", "voicekit.run_report", "voicekit.run_text", "voicekit.voice_files"),
+     "voicekit.run_costs", "voicekit.run_report", "voicekit.run_text", "voicekit.voice_files"),
     ("voicekit.audio_state", "voicekit.audio_writing", "voicekit.declipping", "voicekit.defects", "voicekit.denoising",
-     "voicekit.dnsmos", "voicekit.edits", "voicekit.epub_reading", "voicekit.forecast", "voicekit.gpt",
-     "voicekit.hifigan", "voicekit.hum_removal", "voicekit.joining", "voicekit.journal", "voicekit.loops",
-     "voicekit.noise", "voicekit.precision", "voicekit.quality", "voicekit.reverberation", "voicekit.run_frame",
-     "voicekit.run_page", "voicekit.run_reasons", "voicekit.screening", "voicekit.speech_detection", "voicekit.tempo",
-     "voicekit.text", "voicekit.verification"),
-    ("logger_config", "voicekit.decoding", "voicekit.device_advice", "voicekit.guards", "voicekit.improvement",
-     "voicekit.jobs", "voicekit.levelling", "voicekit.manuscripts", "voicekit.rehearsal_tokenizer",
-     "voicekit.restoration", "voicekit.speakers", "voicekit.stretches", "voicekit.takes"),
-    ("voicekit.checkpoint", "voicekit.command_line", "voicekit.language_check", "voicekit.measurement",
-     "voicekit.report_sample", "voicekit.take_ends", "voicekit.utterances"),
-    ("voicekit.cloning", "voicekit.conditioning_cache", "voicekit.loading", "voicekit.pictures", "voicekit.planning",
-     "voicekit.profiles", "voicekit.report_details", "voicekit.report_verdict", "voicekit.speech_plan"),
-    ("voicekit.clone_flags", "voicekit.cutting", "voicekit.devices", "voicekit.mending", "voicekit.rehearsal_weights",
-     "voicekit.report", "voicekit.verdict"),
-    ("voicekit.rehearsal_checks", "voicekit.tts_model"),
+     "voicekit.dnsmos", "voicekit.edits", "voicekit.epub_reading", "voicekit.forecast", "voicekit.hum_removal",
+     "voicekit.joining", "voicekit.journal", "voicekit.kept_weights", "voicekit.loops", "voicekit.noise",
+     "voicekit.quality", "voicekit.reverberation", "voicekit.run_frame", "voicekit.run_page", "voicekit.run_reasons",
+     "voicekit.screening", "voicekit.speech_detection", "voicekit.tempo", "voicekit.text", "voicekit.verification"),
+    ("logger_config", "voicekit.convolutions", "voicekit.device_advice", "voicekit.guards", "voicekit.improvement",
+     "voicekit.jobs", "voicekit.levelling", "voicekit.manuscripts", "voicekit.matrices",
+     "voicekit.rehearsal_tokenizer", "voicekit.restoration", "voicekit.speakers", "voicekit.stretches",
+     "voicekit.takes"),
+    ("voicekit.checkpoint", "voicekit.command_line", "voicekit.gpt", "voicekit.hifigan", "voicekit.language_check",
+     "voicekit.measurement", "voicekit.precision", "voicekit.report_sample", "voicekit.take_ends"),
+    ("voicekit.conditioning_cache", "voicekit.decoding", "voicekit.pictures", "voicekit.planning", "voicekit.profiles",
+     "voicekit.report_details", "voicekit.report_verdict"),
+    ("voicekit.loading", "voicekit.mending", "voicekit.report", "voicekit.utterances", "voicekit.verdict"),
+    ("voicekit.cloning", "voicekit.devices", "voicekit.rehearsal_weights", "voicekit.speech_plan"),
+    ("voicekit.clone_flags", "voicekit.cutting", "voicekit.rehearsal_checks", "voicekit.tts_model"),
     ("voicekit.outputs", "voicekit.rehearsal", "voicekit.voices"),
-    ("voicekit.clone_plans", "voicekit.doctor_machine", "voicekit.tasks"),
+    ("voicekit.clone_plans", "voicekit.doctor_machine", "voicekit.model_finding", "voicekit.tasks"),
     ("voicekit.clone_results", "voicekit.delivery", "voicekit.doctor", "voicekit.narration", "voicekit.resuming"),
     ("voicekit.housekeeping", "voicekit.request_building"),
     FACES,
@@ -99,6 +101,28 @@ def test_only_the_command_line_prints_or_parses() -> None:
         imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         assert "print" not in called, name
         assert "argparse" not in imported, name
+
+
+def undocumented(tree: ast.Module, documented: frozenset[str]) -> list[str]:
+    """Public names without a docstring; what overrides or fulfils a documented one says it there."""
+    found = []
+    for node in tree.body:
+        for part in [node, *(node.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_") else [])]:
+            if isinstance(part, (ast.FunctionDef, ast.ClassDef)) and not part.name.startswith("_"):
+                overrides = part is not node and part.name in documented
+                overrides |= "overload" in {ast.unparse(each) for each in part.decorator_list}
+                found += [part.name] if not ast.get_docstring(part) and not overrides else []
+    return found
+
+
+def test_everything_public_says_what_it_is() -> None:
+    methods = [part for tree in modules().values() for node in tree.body if isinstance(node, ast.ClassDef)
+               for part in node.body if isinstance(part, ast.FunctionDef)]  # fmt: skip
+    documented = frozenset(part.name for part in methods if ast.get_docstring(part))
+    foreign = frozenset({"emit", "close", "format", "handleError"})  # of logging's handlers and formatters
+    missing = {name: undocumented(tree, documented | foreign) for name, tree in modules().items()}
+    assert {name: names for name, names in missing.items() if names} == {}
+    assert all(ast.get_docstring(tree) for tree in modules().values())
 
 
 def test_only_logger_config_configures_logging() -> None:

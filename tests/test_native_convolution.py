@@ -161,7 +161,7 @@ def test_control_a_missing_piece_shows(compiled: Kernels, piece: int) -> None:
 def test_what_does_not_fit_is_left_to_others(compiled: Kernels, change: dict[str, Any]) -> None:
     _, convolution = drawn(3, 1)
     arithmetic = Arithmetic(compiled, packs=False)
-    assert isinstance(arithmetic.lay_out(convolution), NativeConvolution)
+    assert isinstance(arithmetic.lay_out(convolution, ""), NativeConvolution)
     other = dataclasses.replace(convolution, **change)
     assert not fits(other, compiled)
-    assert arithmetic.lay_out(other) is other
+    assert arithmetic.lay_out(other, "") is other

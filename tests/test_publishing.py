@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from voicekit.errors import OutputError
-from voicekit.publishing import check_target, published, write_whole
+from voicekit.publishing import check_target, published, temporary_folder, write_whole
 
 
 def test_writes_the_bytes_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -90,3 +91,33 @@ def test_a_name_taken_meanwhile_is_never_replaced(tmp_path: Path) -> None:
             final.write_bytes(b"theirs")
     assert final.read_bytes() == b"theirs"
     assert os.listdir(tmp_path) == ["a.wav"]
+
+
+def test_the_same_bytes_will_do_where_that_is_said(tmp_path: Path) -> None:
+    """A run that was killed may have written the file; another's is told of all the same."""
+    target = write_whole(tmp_path / "a.srt", b"whole")
+    before = target.stat().st_ino
+    with pytest.raises(OutputError, match="exists already"):
+        write_whole(target, b"whole")
+    write_whole(target, b"whole", or_same=True)
+    for other in (b"whole.", b"whol", b"Whole", b""):
+        with pytest.raises(OutputError, match="exists already"):
+            write_whole(target, other, or_same=True)
+    assert (target.read_bytes(), target.stat().st_ino) == (b"whole", before)
+    assert os.listdir(tmp_path) == ["a.srt"]
+
+
+def test_temporary_files_have_a_place_or_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with temporary_folder() as folder:
+        assert folder.parent == tmp_path
+    assert os.listdir(tmp_path) == []
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no"))
+    with pytest.raises(OutputError, match="Temporary files"), temporary_folder():
+        pass
+
+
+def test_an_error_in_a_temporary_folder_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(FileNotFoundError), temporary_folder() as folder:
+        (folder / "no").read_bytes()

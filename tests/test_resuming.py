@@ -15,7 +15,7 @@ from voicekit.chapters import Cue
 from voicekit.cloning import CloneSettings, Listener, Request
 from voicekit.errors import OutputError
 from voicekit.journal import Pins
-from voicekit.resuming import Resumed, begin
+from voicekit.resuming import Record, Resumed, begin
 from voicekit.tasks import Task, Tasks
 from voicekit.voices import Source
 
@@ -176,6 +176,59 @@ def test_a_finished_command_begins_anew() -> None:
 
 def test_who_listens_is_told_on() -> None:
     assert begun(listens=True).listens and not begun().listens
+
+
+# --- what is there ----------------------------------------------------------------------------------------------
+
+
+def test_the_journal_knows_which_outputs_are_there_and_which_may_be() -> None:
+    """A task's files are there for sure when the next one's turn comes."""
+    resumed = begun(count=3)
+    told = Tasks([task.request for task in tasks(count=3)], Listener(), alone=False)
+    for task in told.left:
+        task.request = replace(task.request, digest=str(task.number))
+    told.left[0].delivered = True
+    record = Record(resumed.journal, resumed.pins, told)
+
+    def known() -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+        pins = resumed.journal.pins()
+        assert pins
+        return pins.delivered, pins.appearing, pins.finished
+
+    first, second, third = told.left
+    assert known() == (("0",), (), False)
+    record.about_to_deliver(second)
+    assert known() == (("0",), ("1",), False)
+    told.fail(second, OutputError("The disk is full."))
+    record.about_to_deliver(third)
+    assert known() == (("0",), ("1", "2"), False)
+    record.finish()
+    assert known() == (("0", "2"), ("1",), False)  # something failed: the command is not over
+    assert (first, third) == tuple(told.left)
+
+
+def test_what_may_be_there_may_be_there_until_it_is() -> None:
+    """A run that goes on with another one may be stopped itself, before it comes to that output."""
+    resumed = begun(count=2)
+    told = Tasks([task.request for task in tasks(count=2)], Listener(), alone=True)
+    for task in told.left:
+        task.request = replace(task.request, digest=str(task.number))
+    told.left[1].appearing = True
+    record = Record(resumed.journal, resumed.pins, told)
+    for task, expected in zip(told.left, [((), ("0", "1")), (("0",), ("1",))], strict=True):
+        assert (pins := resumed.journal.pins()) and "1" in pins.appearing
+        record.about_to_deliver(task)
+        assert (pins := resumed.journal.pins()) and (pins.delivered, pins.appearing) == expected
+    record.finish()
+    assert (pins := resumed.journal.pins()) and (pins.delivered, pins.appearing) == (("0", "1"), ())
+
+
+def test_a_run_of_which_nothing_failed_is_finished() -> None:
+    resumed = begun()
+    record = Record(resumed.journal, resumed.pins, Tasks([tasks()[0].request], Listener(), alone=True))
+    assert not begun().pins.finished and begun().again
+    record.finish()
+    assert not begun().again
 
 
 # --- again ----------------------------------------------------------------------------------------------------

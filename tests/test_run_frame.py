@@ -215,6 +215,22 @@ def die(folder: Path, end: str) -> int:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_record_that_cannot_be_written_is_not_taken_for_a_killed_run(
+    logs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(run_history, "append_run", full)
+        with run("s", [], log_dir=logs):
+            pass
+    assert any("No record of this run is kept" in line for line in messages(logs))
+    with run("s", [], log_dir=logs):
+        pass
+    assert [record["status"] for record in run_history.read_runs(logs)] == ["ok"]
+
+
 def test_a_killed_run_leaves_its_lines_and_the_next_run_tells_of_it(logs: Path) -> None:
     assert die(logs, "os.kill(os.getpid(), 9)") == -signal.SIGKILL
     assert [f"record {number}" for number in range(200)] == [line for line in messages(logs) if "record" in line]

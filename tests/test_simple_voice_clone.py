@@ -22,9 +22,10 @@ import simple_voice_clone
 from simple_voice_clone import CloneSettings, clone_voice_simple, main, preprocess_audio_for_best_quality
 from tests.voices import talking
 from voicekit import journal
-from voicekit.audio import Audio
+from voicekit.audio import Audio, read_recording
 from voicekit.audio_writing import write_audio
 from voicekit.clone_flags import settings_of
+from voicekit.cloning import MOST_SAMPLE_S
 from voicekit.errors import AudioError, OutputError, VoiceError
 from voicekit.quality import loudness_lufs, true_peak_dbtp
 from voicekit.text import Gaps
@@ -69,6 +70,19 @@ def test_a_text_and_a_recording_become_speech(voice_file: Path, capsys: pytest.C
     samples, _ = soundfile.read("cloned_voice.wav")
     assert 0.3 < len(samples) / 24_000 < 27.96
     assert 0.01 < np.abs(samples).max() < 1.0
+
+
+def test_of_a_long_recording_only_the_beginning_is_read(tmp_path: Path) -> None:
+    long, spoken = tmp_path / "long.flac", talking(20.0, 8_000).samples
+    with soundfile.SoundFile(long, "w", 8_000, 1) as file:
+        for _ in range(20):
+            file.write(spoken)
+    whole = long.read_bytes()
+    long.write_bytes(whole[: int(0.9 * len(whole))])  # who reads all of it meets the damage at 360 s
+    with pytest.raises(AudioError):
+        read_recording(long)
+    prepared = preprocess_audio_for_best_quality(long, tmp_path / "prepared.wav")
+    assert 290 < soundfile.info(prepared).duration <= MOST_SAMPLE_S
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(voice_file: Path) -> None:

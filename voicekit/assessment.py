@@ -80,6 +80,7 @@ class Issue:
 
     @property
     def raised(self) -> bool:
+        """Whether people are told of it: a warning or an error, no note."""
         return self.severity in RAISED
 
 
@@ -151,6 +152,7 @@ class Curve:
     source: str
 
     def quality(self, metrics: Metrics) -> float | None:
+        """The part of the score, 0 to 1, between the curve's points; None where the metric could not be measured."""
         value = getattr(metrics, self.metric)
         if value is None:
             return None
@@ -210,6 +212,7 @@ class Rule:
     unless: tuple[str, float] | None = None
 
     def judge(self, metrics: Metrics) -> Issue | None:
+        """What the metric says is wrong with the sample; None if nothing is, or nothing was measured."""
         value = getattr(metrics, self.metric)
         if value is None or self._is_excused(metrics):
             return None

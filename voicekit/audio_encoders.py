@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -140,6 +141,17 @@ def _encode_with_ffmpeg(spool: Path, rate: int, path: Path, kind: str, tags: Tag
         exact += ["-metadata:s:a:0", f"language={three_letters(tags.language)}"]
     AudioSegment.converter = shutil.which("ffmpeg")  # as checked before, not at pydub's import
     try:
-        segment.export(os.fspath(path), format=FFMPEG_FORMATS[kind], codec="aac", parameters=exact, tags=fields)
+        with _temporary_files_in(path.parent):
+            segment.export(os.fspath(path), format=FFMPEG_FORMATS[kind], codec="aac", parameters=exact, tags=fields)
     except CouldntEncodeError as error:
         raise OutputError(f"FFmpeg could not write {kind}.", "Write .wav, or repair FFmpeg.") from error
+
+
+@contextlib.contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """pydub's own are as large as the sound, and it forgets them where it is interrupted."""
+    before, tempfile.tempdir = tempfile.tempdir, os.fspath(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before

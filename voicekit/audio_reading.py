@@ -6,10 +6,12 @@ allocates what a header promises. ``voicekit.audio`` is the way in.
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
@@ -24,6 +26,14 @@ MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ = 8_000, 192_000  # below telephone speec
 MAX_CHANNELS = 16  # a third-order ambisonic recorder has so many
 MAX_VALUES = 2**30  # samples times channels: 4 GiB as float32, three hours of 48 kHz stereo
 BLOCK_VALUES = 2**20
+# A file that unfolds further than any recording does is a decompression bomb: Opus at its lowest bit rate holds 64
+# values a byte, FLAC some 500 of digital silence. What fits into 0.5 GB is taken from any file.
+MAX_VALUES_A_BYTE, SMALL_VALUES = 256, 2**27
+# An index of packets takes 24 bytes each, and a packet one byte at least: no honest file needs a larger piece of memory
+# than this at once. 64 MiB index 16 hours of AAC.
+LEAST_PIECE, PIECE_A_BYTE, LARGEST_PIECE = 2**23, 32, 2**26
+MAX_TRACKS = 64
+MAX_PEAK = 2.0**31  # full scale is 1; some programs write integers of 32 bits as floats
 
 READABLE = "WAV, FLAC, OGG, Opus, MP3, AIFF, M4A, AAC, MP4, WebM, MKA or 3GP"
 # What FFmpeg may take a file for. A playlist, which it would follow to other files and to the network,
@@ -54,7 +64,8 @@ def read_with(
         AudioError: see ``voicekit.audio.read_recording``; raised out of the iterator.
     """
     name = repr(os.fspath(path))
-    with _open_regular(path, name) as stream:
+    with open_recording(path) as stream:
+        max_values = min(max_values, max(SMALL_VALUES, MAX_VALUES_A_BYTE * os.fstat(stream.fileno()).st_size))
         with suppress(soundfile.SoundFileError, _NothingIn):  # its reason would name formats that nobody chose
             return take(_checked(_sndfile_blocks(stream), name, max_minutes, max_values))
         stream.seek(0)
@@ -70,8 +81,13 @@ class _NothingIn(Exception):
     """A file of a known format without a sample in it."""
 
 
-def _open_regular(path: str | os.PathLike[str], name: str) -> BinaryIO:
-    """Opens a regular, non-empty file for reading; never waits (a pipe without a writer would)."""
+def open_recording(path: str | os.PathLike[str]) -> BinaryIO:
+    """Opens a regular, non-empty file for reading; never waits (a pipe without a writer would).
+
+    Raises:
+        AudioError: there is none, it is something else, or it may not be read.
+    """
+    name = repr(os.fspath(path))
     try:
         found = os.stat(path)
         if stat.S_ISDIR(found.st_mode):
@@ -101,12 +117,37 @@ def _sndfile_blocks(stream: BinaryIO) -> Iterator[Block]:
     # Through its descriptor, not as a Python stream: callbacks from C swallow Ctrl-C. On Windows a
     # library's descriptors are its own.
     source: Any = stream.fileno() if os.name == "posix" else _Nameless(stream)
-    with soundfile.SoundFile(source, closefd=False) as file:
+    with _hushed():
+        file = soundfile.SoundFile(source, closefd=False)
+    with file:
         # soundfile would seek to where it is after every block, and that breaks the sound of an MP3 there
         file.seekable = lambda: False
         frames = max(1, BLOCK_VALUES // file.channels)
-        while len(block := file.read(frames, dtype="float32", always_2d=True)):
+        while len(block := _next_block(file, frames)):
             yield block, file.samplerate
+
+
+def _next_block(file: Any, frames: int) -> NDArray[np.float32]:
+    with _hushed() if file.format == "MP3" else nullcontext():
+        block: NDArray[np.float32] = file.read(frames, dtype="float32", always_2d=True)
+    return block
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Nothing reaches stderr: libsndfile's MP3 decoder writes there what it thinks of a file, and has no switch."""
+    try:
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # no stderr, or no descriptors left
+        yield
+        return
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 class _Nameless:
@@ -117,31 +158,72 @@ class _Nameless:
         self.readinto = stream.readinto  # type: ignore[attr-defined]
 
 
+class _Unfailing:
+    """A stream whose ``seek`` says -1 where it cannot go: PyAV prints the traceback of an exception."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.name, self.read, self.tell, self._seek = stream.name, stream.read, stream.tell, stream.seek
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return self._seek(offset, whence)
+        except (OSError, ValueError):
+            return -1
+
+
 def _read_with_av(stream: BinaryIO, name: str, take: Callable[[Iterator[Block]], T]) -> T:
     """Decodes with the FFmpeg libraries; every error of theirs becomes an AudioError."""
     import av
 
     try:
-        return take(_av_blocks(stream))
-    except (av.error.FFmpegError, ValueError, IndexError, EOFError) as error:
+        with _small_pieces(os.fstat(stream.fileno()).st_size):
+            return take(_av_blocks(stream))
+    except (av.error.FFmpegError, ValueError, IndexError, EOFError, OSError) as error:
         raise AudioError(
             f"The file {name} is not audio that can be read, or it is damaged.",
             f"Give a recording as {READABLE}; if it plays elsewhere, export it as WAV.",
         ) from error
 
 
+@contextmanager
+def _small_pieces(file_bytes: int) -> Iterator[None]:
+    """FFmpeg takes no piece of memory that such a file cannot need: 600 bytes may promise an index of 4 GB."""
+    limit = _piece_limit()
+    limit(min(LEAST_PIECE + PIECE_A_BYTE * file_bytes, LARGEST_PIECE))
+    try:
+        yield
+    finally:
+        limit(2**31 - 1)  # as it is in a new process
+
+
+@functools.cache
+def _piece_limit() -> Callable[[int], object]:
+    """FFmpeg's ``av_max_alloc``; what does nothing where it cannot be reached (Windows looks no symbol up so)."""
+    import av
+
+    try:
+        limit = ctypes.CDLL(av._core.__file__).av_max_alloc
+    except (OSError, AttributeError):
+        return lambda size: None
+    limit.argtypes, limit.restype = [ctypes.c_size_t], None
+    return limit
+
+
 def _av_blocks(stream: BinaryIO) -> Iterator[Block]:
     """Yields ``[n, channels]`` blocks and the rate of the first audio track."""
     import av
 
-    with av.open(stream, "r", options={"format_whitelist": AV_CONTAINERS}) as container:
+    options = {"format_whitelist": AV_CONTAINERS, "max_streams": str(MAX_TRACKS)}
+    source: Any = _Unfailing(stream)
+    with av.open(source, "r", options=options) as container:
         track = container.streams.audio[0]  # IndexError: pictures only
         to_float: Any = None
         for frame in container.decode(track):
             if to_float is None:
-                to_float = av.AudioResampler(format="fltp", layout=frame.layout, rate=frame.sample_rate)
+                # Interleaved: PyAV reads beyond its memory where a frame has more than eight planes.
+                to_float = av.AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate)
             for piece in to_float.resample(frame):
-                yield piece.to_ndarray().T, piece.sample_rate
+                yield piece.to_ndarray().reshape(-1, piece.layout.nb_channels), piece.sample_rate
 
 
 def _checked(blocks: Iterator[Block], name: str, max_minutes: float, max_values: int) -> Iterator[Block]:
@@ -164,9 +246,14 @@ def _checked(blocks: Iterator[Block], name: str, max_minutes: float, max_values:
                 f"The recording {name} is longer than {max_minutes:g} minutes or too large for memory.",
                 "Cut out a part: 10 to 30 seconds of clear speech are plenty.",
             )
-        if not np.isfinite(block).all():
+        peak = float(np.abs(block).max(initial=0.0))
+        if not np.isfinite(peak):
             raise AudioError(
                 f"The file {name} holds samples that are not numbers (NaN or infinity).", "Export it anew."
+            )
+        if peak > MAX_PEAK:
+            raise AudioError(
+                f"The file {name} holds samples of up to {peak:.0e}; full scale is 1.", "Export it anew."
             )
         yield block, rate
     if not frames:
@@ -174,5 +261,15 @@ def _checked(blocks: Iterator[Block], name: str, max_minutes: float, max_values:
 
 
 def _join(blocks: Iterator[Block]) -> Block:
-    kept, rates = zip(*blocks, strict=True)
-    return np.ascontiguousarray(np.concatenate(kept).T), rates[-1]
+    """All blocks as one; each is let go as soon as it is copied, so that the sound is not held twice."""
+    kept, rate = [], 0
+    for block, block_rate in blocks:
+        kept.append(block)
+        rate = block_rate
+    at = sum(map(len, kept))
+    joined = np.empty((kept[0].shape[1], at), dtype=np.float32)
+    while kept:  # from the end: glibc gives the system the top of its heap only
+        block = kept.pop()
+        at -= len(block)
+        joined[:, at : at + len(block)] = block.T
+    return joined, rate

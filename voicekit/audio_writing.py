@@ -201,7 +201,13 @@ class _BodyFailed(Exception):
 
 @contextlib.contextmanager
 def writing(
-    path: PathLike, sample_rate: int, form: Form | None = None, *, tags: Tags | None = None, overwrite: bool = False
+    path: PathLike,
+    sample_rate: int,
+    form: Form | None = None,
+    *,
+    tags: Tags | None = None,
+    overwrite: bool = False,
+    or_same: bool = False,
 ) -> Iterator[AudioFile]:
     """Opens a file for one channel of sound that comes in pieces; it gets its name when all of it is there.
 
@@ -209,18 +215,18 @@ def writing(
     ``.aac`` are resampled to the next rate that their encoders take, or to their highest. Memory does not grow with
     the length, but for ``.m4a``, ``.m4b`` and ``.aac``: pydub, which hands them to the FFmpeg program, takes all the
     samples at once at the end, about 170 MB an hour at 24 kHz. The sound, the tags and the form decide every byte. The
-    file is made under a hidden name in the same folder (see :func:`voicekit.publishing.published`); nothing is left
-    after an error or an interrupt.
+    file is made in a hidden folder beside its place (see :func:`voicekit.publishing.published`, for ``or_same`` too);
+    nothing is left after an error or an interrupt.
 
     Raises:
         OutputError: as :func:`check_output_path`; or nothing was written, a full disk, an encoder's refusal, a WAV
             over 4 GiB. What the caller's own code raises comes through unchanged.
     """
     form = form or Form()
-    target = check_output_path(path, overwrite, form)
+    target = check_output_path(path, overwrite or or_same, form)
     kind, failed = target.suffix.lower(), None
     try:
-        with published(target, overwrite=overwrite) as part:
+        with published(target, overwrite=overwrite, or_same=or_same) as part:
             rate = file_rate(kind, sample_rate, form)
             with _telling(target), encoder(part, kind, rate, form.wav_format, tags) as put:
                 file = AudioFile(_told(put, target), sample_rate, rate)

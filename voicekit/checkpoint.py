@@ -18,8 +18,9 @@ from pathlib import Path
 
 from logger_config import span
 from voicekit import remembered
-from voicekit.download import HubUnavailable, ReleasedFile, fetch, missing_bytes, sha256_of
+from voicekit.download import ReleasedFile, fetch, missing_bytes, sha256_of
 from voicekit.errors import ModelError, ModelUnavailable
+from voicekit.receiving import HubUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ RELEASED_FILES = (
     ReleasedFile("vocab.json", 361_219, "928260878a59da8a72a2a5b7687fea29d5106137669d90945430fe17e415304a"),
     ReleasedFile("model.pth", 1_867_929_118, "c7ea20001c6a0a841c77e252d8409f6a74fb423e79b3206a0771ba5989776187"),
 )
+# Those of the release have 4 kB and 0.4 MB; both are read whole.
+_MOST_BYTES = {"config.json": 16_000_000, "vocab.json": 64_000_000}
 UNPINNED = "main"
 # The pinned revision first; the fork's copy has no pin, so only the hashes decide there.
 REPOSITORIES = (("coqui/XTTS-v2", "6c2b0d75eae4b7047358e3b6bd9325f857d43f77"), ("tts-hub/XTTS-v2", UNPINNED))
@@ -77,6 +80,12 @@ def from_folder(folder: Path, *, name: str = "", trained: bool = True) -> Checkp
         raise ModelError(
             f"The model folder {folder} has no usable {', '.join(missing)}.",
             "An XTTS v2 folder needs config.json, vocab.json and model.pth; copy the missing ones into it.",
+        )
+    large = [name for name, most in _MOST_BYTES.items() if files[name].stat().st_size > most]
+    if large:
+        raise ModelError(
+            f"{files[large[0]]} is far too large to be what its name says.",
+            "Copy the model's files anew, or give another folder with --model DIR.",
         )
     return Checkpoint(
         name or folder.resolve().name, files["config.json"], files["vocab.json"], files["model.pth"], trained
@@ -128,10 +137,7 @@ def download_released(*, licence_accepted: bool, offline: bool) -> Checkpoint:
     reasons = "; ".join(
         f"{repository}: {error.message}" for (repository, _), error in zip(REPOSITORIES, failures, strict=True)
     )
-    raise ModelUnavailable(
-        f"XTTS v2 could not be downloaded ({reasons}).",
-        "Check the network and run the same command again: the download goes on where it stopped.",
-    ) from failures[0]
+    raise ModelUnavailable(f"XTTS v2 could not be downloaded ({reasons}).", failures[0].hint) from failures[0]
 
 
 def licence_refused() -> ModelUnavailable:
@@ -257,6 +263,7 @@ class LicenceRecord:
 
     @classmethod
     def of_user(cls) -> LicenceRecord:
+        """The record in the data folder of the user who runs this."""
         import platformdirs
 
         return cls(Path(platformdirs.user_data_dir(APP_NAME)) / "cpml-accepted")

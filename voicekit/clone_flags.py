@@ -60,7 +60,7 @@ def _add_text_flags(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--list-voices", action="store_true", help="say which voices are saved")
     what.add_argument("--delete-voice", metavar="NAME", help="delete a saved voice")
     what.add_argument("--clear-cache", action="store_true",
-                      help="delete journals and remembered voices (never saved ones, never the model)")
+                      help="delete journals, remembered voices and kept weights (never saved voices, never the model)")
     what.add_argument("--check", action="store_true", help="test the installation piece by piece, and say what to do")
     group.add_argument("-l", "--language", type=_language, metavar="CODE",
                        help=f"language of the text: {', '.join(LANGUAGES)} (default: the book's own, or en)")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from voicekit import checkpoint, cutting, machine, outputs, profiles, rehearsal, run_history
-from voicekit.audio import is_silent, read_recording, to_mono
-from voicekit.cloning import CloneSettings, Request
+from voicekit.audio import is_silent, read_part, to_mono
+from voicekit.cloning import MOST_SAMPLE_S, CloneSettings, Request
 from voicekit.cutting import Cut
 from voicekit.device_advice import device_advice
 from voicekit.errors import AudioError
@@ -32,10 +32,12 @@ class Plan:
 
     @property
     def segments(self) -> int:
+        """How many segments all texts have."""
         return sum(len(cut.segments) for cut in self.cuts)
 
     @property
     def characters(self) -> int:
+        """How many characters are spoken, numbers read out."""
         return sum(cut.characters for cut in self.cuts)
 
 
@@ -91,7 +93,7 @@ def _samples(requests: Sequence[Request]) -> tuple[tuple[str, float], ...]:
     """Every sample once: its name and its seconds."""
     found = []
     for path in dict.fromkeys(path for request in requests for path in source(request.voice, preprocess=True).samples):
-        audio = to_mono(read_recording(path))
+        audio = to_mono(read_part(path, 0.0, MOST_SAMPLE_S))
         if is_silent(audio):
             raise AudioError(f"{path!r} is silent: its loudest moment is under -70 dBFS.",
                              "Record it again, nearer to the microphone.")  # fmt: skip

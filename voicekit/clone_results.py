@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from voicekit.clone_plans import Plan, plan
 from voicekit.cloning import Cloned, CloneSettings, Listener, Request, SpokenSegment
@@ -16,6 +14,7 @@ from voicekit.command_line import Messages, Outcome, Progress
 from voicekit.cutting import Cut
 from voicekit.errors import VoiceError
 from voicekit.forecast import Forecast
+from voicekit.held_files import HoldsFiles
 from voicekit.job_results import JobResults, read_results, results_path
 from voicekit.standard_output import STDOUT
 
@@ -23,30 +22,22 @@ _SHARED = ("language", "device", "precision", "seed", "batch_size", "model")  # 
 Expect = Callable[[Sequence[Cut]], Forecast | None]
 
 
-class Terminal(Listener):
+class Terminal(Listener, HoldsFiles):
     """Tells a person, and keeps what the command needs for its result. A context, so that no progress bar stays."""
 
     def __init__(
         self, messages: Messages, expect: Expect = lambda cuts: None, *, jobs: str | None = None
     ) -> None:
         """`expect`: what texts will come to; `jobs`: a job file, beside which each request has a line as it ends."""
+        super().__init__()
         self._messages, self._expect, self._jobs = messages, expect, jobs
-        self._files = contextlib.ExitStack()
         self._results: JobResults | None = None
         self._progress = Progress(messages, "Segment")
+        self._files.callback(self._progress.close)
         self.delivered = 0  # by the run that this one goes on with
         self.warnings: list[str] = []
         self.clones: list[Cloned] = []
         self.failures: list[dict[str, Any]] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.close()
-        self._files.__exit__(kind, error, trace)
 
     def earlier(self) -> Collection[str]:
         return {str(record.get("digest")) for record in self._earlier() if record.get("status") == "ok"}
@@ -68,6 +59,7 @@ class Terminal(Listener):
 
     @property
     def messages(self) -> Messages:
+        """Where its lines go."""
         return self._messages
 
     def note(self, line: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RETRIES = 2  # takes of a faulty segment after the first
+MOST_SAMPLE_S = 300.0  # of a sample is read: XTTS hears 30 s, and many a recording begins with silence
 
 
 @dataclass(frozen=True)

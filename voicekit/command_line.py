@@ -2,6 +2,9 @@
 
 stdout carries only the result; everything said to people goes to stderr. Errors become exit codes
 here and nowhere else. This module knows nothing of voices.
+
+What people read comes here, and so do names and messages that a stranger chose: a control character in them is
+shown as an escape, so that none moves the cursor, sets the terminal's title or forges a line.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from logger_config import memory_snapshot, run, setup_logging
 from voicekit import __version__
 from voicekit.errors import OutputError, VoiceError
 from voicekit.eta import Eta
-from voicekit.log_lines import shorten_home
+from voicekit.log_lines import escape, shorten_home
 from voicekit.stage_clock import Stopwatch
 from voicekit.standard_output import abandon_stdout
 
@@ -33,12 +36,19 @@ STAGES = ("import", "preprocess", "load_model", "condition_voice", "generate", "
 
 def new_parser(script: str, summary: str, examples: str) -> argparse.ArgumentParser:
     """A parser whose help begins with examples; its own flags are to be added, then `add_common_flags`."""
-    return argparse.ArgumentParser(
+    return _Parser(
         prog=f"{script}.py",
         usage=f"%(prog)s [options]\n\nexamples:\n{examples}\n\n{summary}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # a flag added later must not change what a shortened one means
     )
+
+
+class _Parser(argparse.ArgumentParser):
+    """Quotes what was given, and shows its control characters."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(escape(message))
 
 
 def add_common_flags(parser: argparse.ArgumentParser) -> None:
@@ -115,19 +125,19 @@ class Messages:
     def error(self, line: str) -> None:
         """Say a line, quiet or not. A reader who has gone is no reason to stop the work."""
         with contextlib.suppress(OSError):
-            print(line, file=self.stream, flush=True)
+            print(escape(line), file=self.stream, flush=True)
 
     def working(self, what: str) -> None:
         """Show on a terminal what is being done, in a line that the next one replaces; "" takes it away."""
         if not self.quiet and self.stream.isatty():
             with contextlib.suppress(OSError):
-                print(f"\r\033[K{what}", end="", file=self.stream, flush=True)
+                print(f"\r\033[K{escape(what)}", end="", file=self.stream, flush=True)
 
     def confirm(self, question: str) -> bool:
-        """Ask for a yes; False where nobody can be asked."""
+        """Ask for a yes, in one line or several; False where nobody can be asked."""
         if not self.interactive:
             return False
-        print(f"{question} [y/N] ", end="", file=self.stream, flush=True)
+        print(f"{_visible(question)} [y/N] ", end="", file=self.stream, flush=True)
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
@@ -170,6 +180,11 @@ class Progress:
         """Take the bar away; needed after an error too."""
         if self._bar is not None:
             self._bar.stop()
+
+
+def _visible(lines: str) -> str:
+    """Several lines, with every other control character as an escape."""
+    return "\n".join(map(escape, lines.split("\n")))
 
 
 def _duration(seconds: float | None) -> str:
@@ -246,7 +261,7 @@ def _completed(result: dict[str, Any], this_run: run, stages: Sequence[str]) -> 
     timings = {stage: round(spent.get(stage, 0.0), 3) for stage in stages}
     return {
         "schema": SCHEMA,
-        "status": "ok",
+        "status": "error" if this_run.exit_code else "ok",
         **result,
         "timings_s": {**timings, "total": round(this_run.clock.total(), 3)},
         "memory_mb": {"peak_rss": round(memory_snapshot().peak_rss_mb, 1)},
@@ -259,7 +274,8 @@ def _print_result(result: dict[str, Any] | None, line: str) -> None:
     if not text:
         return
     try:
-        print(text, flush=True)
+        at_terminal = sys.stdout is not None and sys.stdout.isatty()
+        print(_visible(text) if at_terminal else text, flush=True)  # a program needs the name as it is
     except OSError as error:
         abandon_stdout()
         raise OutputError(f"The result cannot be written to stdout: {error.strerror}.", "The work is done.") from error
@@ -268,7 +284,8 @@ def _print_result(result: dict[str, Any] | None, line: str) -> None:
 def _report(error: BaseException, this_run: run, messages: Messages, log_dir: Path | None, *, as_json: bool) -> None:
     this_run.fail(error)
     if isinstance(error, KeyboardInterrupt):
-        messages.error("\nInterrupted.")
+        messages.error("")  # the terminal shows ^C
+        messages.error("Interrupted.")
         return
     if isinstance(error, SystemExit):
         return

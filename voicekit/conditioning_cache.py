@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voicekit import __version__, machine, voice_files
+from voicekit.audio_reading import open_recording
 from voicekit.checkpoint import APP_NAME, Checkpoint
-from voicekit.download import sha256_of
+from voicekit.download import sha256_in
 from voicekit.errors import AudioError, ModelError, OutputError
 from voicekit.voice_files import Damaged, Heard
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PREPARATION_VERSION = 1  # of how samples are decoded, preprocessed and heard: one more whenever its result changes
+PREPARATION_VERSION = 2  # of how samples are decoded, preprocessed and heard: one more whenever its result changes
 MOST_FILES = 64  # 8 MB of the released model's voices
 PathLike = str | os.PathLike[str]
 
@@ -68,7 +69,8 @@ def sample_hash(path: PathLike) -> str:
         AudioError: it cannot be read.
     """
     try:
-        return sha256_of(Path(path))
+        with open_recording(path) as stream:  # never waits for a pipe, never reads a device
+            return sha256_in(stream)
     except OSError as error:
         raise AudioError(f"{os.fspath(path)!r} cannot be read: {error.strerror}.", "Check its name.") from error
 
@@ -100,7 +102,7 @@ def identity(checkpoint: Checkpoint) -> str:
 
 def _networks(config: bytes) -> bytes:
     """What config.json says of the networks and the audio; all of it where it says that in another way."""
-    with contextlib.suppress(ValueError, AttributeError):
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):
         found = json.loads(config)
         parts = {name: found.get(name) for name in ("model_args", "audio")}
         if all(isinstance(part, dict) for part in parts.values()):

@@ -14,6 +14,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from voicekit.kept_weights import NOTHING_KEPT, KeptWeights
 from voicekit.native import kernels
 from voicekit.native_convolution import GROUP, TILINGS, matrices, scratch_rows, source
 
@@ -126,29 +127,33 @@ def _channels(rows: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """Which ways are open: native kernels where a convolution fits them, then oneDNN's operators, then conv1d."""
+    """Which ways are open: native kernels where a convolution fits them, then oneDNN's operators, then conv1d.
+
+    kept: what an earlier run transformed for native kernels.
+    """
 
     kernels: Kernels | None
     packs: bool
+    kept: KeptWeights = NOTHING_KEPT
 
     def __str__(self) -> str:
         ways = ["native kernels"] * (self.kernels is not None) + ["oneDNN" if self.packs else "conv1d"]
         return ", ".join(ways)
 
-    def lay_out(self, convolution: Convolution) -> Convolution:
-        """The same convolution in the fastest way."""
+    def lay_out(self, convolution: Convolution, name: str) -> Convolution:
+        """The same convolution, which has this name among all, in the fastest way."""
         if self.kernels is not None and fits(convolution, self.kernels):
-            return transform(convolution, self.kernels)
+            return transform(convolution, self.kernels, self.kept, name)
         return pack(convolution) if self.packs else convolution
 
 
-def arithmetic_for(weight: torch.Tensor) -> Arithmetic:
+def arithmetic_for(weight: torch.Tensor, kept: KeptWeights = NOTHING_KEPT) -> Arithmetic:
     """What there is for weights such as this one, where it lies."""
     import torch
 
     if (weight.device.type, weight.dtype) != ("cpu", torch.float32):
         return Arithmetic(None, packs=False)
-    return Arithmetic(kernels(), can_pack(weight))
+    return Arithmetic(kernels(), can_pack(weight), kept)
 
 
 def fits(convolution: Convolution, kernels: Kernels) -> bool:
@@ -158,10 +163,12 @@ def fits(convolution: Convolution, kernels: Kernels) -> bool:
     return keeps and taps in TILINGS and kernels.fits(width, out) and convolution.bias is not None
 
 
-def transform(convolution: Convolution, kernels: Kernels) -> Convolution:
+def transform(
+    convolution: Convolution, kernels: Kernels, kept: KeptWeights = NOTHING_KEPT, name: str = ""
+) -> Convolution:
     """The same convolution by a native kernel."""
     run = convolver(kernels, convolution.weight.shape[2])
-    weight = run.transformed(convolution.weight)
+    weight = kept(name, functools.partial(run.transformed, convolution.weight))
     return NativeConvolution(weight, convolution.bias, convolution.padding, convolution.dilation, run=run)
 
 
@@ -248,6 +255,7 @@ class Convolver:
 
 @functools.cache
 def convolver(kernels: Kernels, taps: int) -> Convolver:
+    """The kernel for so many taps, compiled once a process."""
     return Convolver(kernels, taps)
 
 

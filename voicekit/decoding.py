@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from voicekit.complexity import complexity
+from voicekit.errors import ModelError
 from voicekit.gpt import LeanGPT
 from voicekit.key_values import Cache
 
@@ -48,6 +49,7 @@ class Sampling:
 
     @property
     def greedy(self) -> bool:
+        """Whether the likeliest code is always taken."""
         return self.temperature == 0.0
 
 
@@ -106,13 +108,29 @@ def process_scores(logits: torch.Tensor, seen: torch.Tensor, sampling: Sampling)
     return scores
 
 
+def require_numbers(tensor: torch.Tensor) -> torch.Tensor:
+    """The same tensor, if all of it are numbers.
+
+    Raises:
+        ModelError: NaN or infinity, which only damaged weights make.
+    """
+    if not bool(tensor.isfinite().all()):
+        raise ModelError("The model's weights are damaged: what it computes are no numbers.",
+                         "Copy its files anew, or give another folder with --model DIR.")  # fmt: skip
+    return tensor
+
+
 def choose_codes(
     logits: torch.Tensor, seen: torch.Tensor, sampling: Sampling, generators: Sequence[torch.Generator]
 ) -> list[int]:
-    """Draw a code for each row by its own generator (see `process_scores`); greedy takes the likeliest, and none."""
+    """Draw a code for each row by its own generator (see `process_scores`); greedy takes the likeliest, and none.
+
+    Raises:
+        ModelError: see `require_numbers`.
+    """
     import torch
 
-    scores = process_scores(logits, seen, sampling)
+    scores = process_scores(require_numbers(logits), seen, sampling)
     if sampling.greedy:
         return [int(code) for code in scores.argmax(dim=-1)]
     chances = scores.softmax(dim=-1)

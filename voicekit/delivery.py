@@ -5,16 +5,14 @@ Also what is asked of the finished sound: what a recogniser heard of it, and how
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from logger_config import span
 from voicekit.cloning import Cloned, Listener, SpokenSegment
 from voicekit.errors import VoiceError
+from voicekit.held_files import HoldsFiles
 from voicekit.journal import Spoken
 from voicekit.metadata import Tags
 from voicekit.outputs import Hears, Output
@@ -28,7 +26,7 @@ logger = logging.getLogger(__name__)
 SHORTEST_HEARD_S = 0.5  # a speaker encoder says nothing of less
 
 
-class Delivery:
+class Delivery(HoldsFiles):
     """The outputs of a run while they are made."""
 
     def __init__(
@@ -43,22 +41,14 @@ class Delivery:
     ) -> None:
         """`hears` gets what is written, `recogniser` says what it understands of it; None: neither does.
 
-        `about_to_deliver` is told of a task before its output gets its name.
+        `about_to_deliver` is told of a task before its output gets its name, when those before it are done or failed.
         """
+        super().__init__()
         self._tasks, self._tts, self._listener, self._recogniser = tasks, tts, listener, recogniser
         self._hears, self._about_to_deliver = hears, about_to_deliver
         self._readings = list(tasks.left)  # a line names its reading by its place here
-        self._files = contextlib.ExitStack()
         self._outputs: dict[int, Output] = {}
         self._done: dict[int, Cloned] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._files.__exit__(kind, error, trace)
 
     @property
     def done(self) -> tuple[Cloned, ...]:
@@ -88,7 +78,8 @@ class Delivery:
 
     def _begin(self, reading: int, task: Task) -> Output:
         tags = tags_of(task, self._tts) if task.request.settings.metadata else None
-        self._outputs[reading] = self._files.enter_context(Output(task.request, task.cut, tags, self._hears))
+        output = Output(task.request, task.cut, tags, self._hears, or_same=task.appearing)
+        self._outputs[reading] = self._files.enter_context(output)
         return self._outputs[reading]
 
     def _missing(self, line: Line, spoken: Spoken) -> tuple[str, ...] | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,8 @@ from voicekit.doctor_checks import INSTALL, Finding, Findings
 from voicekit.log_lines import shorten_home
 from voicekit.log_values import size
 from voicekit.memory import MB, available_mb
+from voicekit.publishing import temporary_folder
+from voicekit.scratch_folders import scratch_folder
 
 # Gets a sample and the name of the output; writes speech there.
 Speak = Callable[[Path, Path], object]
@@ -109,9 +110,8 @@ def folders(log_dir: Path) -> Findings:
         shown = shorten_home(str(folder))
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with tempfile.NamedTemporaryFile(dir=folder, prefix=".check-") as file:
-                file.write(b"x" * 4096)
-                file.flush()
+            with scratch_folder(folder) as scratch:
+                (scratch / "check").write_bytes(b"x" * 4096)
         except OSError as error:
             fix = f"Mend its permissions or free space; or name another place with {otherwise}."
             yield Finding(f"Folder: {name}", "warning", f"{shown} cannot be written to: {error.strerror}", fix)
@@ -204,8 +204,8 @@ def _free_mb(folder: Path) -> float:
 
 def small_clone(speak: Speak) -> Findings:
     """Speak with the tiny rehearsal model and look at the file: all stages at once, in noise instead of words."""
-    with tempfile.TemporaryDirectory(prefix="voice-cloning-check-") as scratch:
-        sample, output = Path(scratch, "sample.wav"), Path(scratch, "spoken.wav")
+    with temporary_folder() as scratch:
+        sample, output = scratch / "sample.wav", scratch / "spoken.wav"
         write_audio(sample_sound(), sample)
         speak(sample, output)
         if not output.is_file():

@@ -5,7 +5,8 @@ try fails, so a cut connection costs all of 1.9 GB. Here the incomplete file kee
 and a file takes its place in the cache only after its SHA-256 was compared. The cache's layout (blobs,
 snapshots, refs) is the documented one, so whatever else reads it finds the file.
 
-This module knows the hub and the cache; it knows no model, no licence and no user.
+This module knows the hub and the cache; how bytes come over the network is in receiving.py. It knows no
+model, no licence and no user.
 """
 
 from __future__ import annotations
@@ -17,15 +18,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from voicekit.complexity import complexity
 from voicekit.errors import ModelError, ModelUnavailable
+from voicekit.receiving import HubUnavailable, OtherSize, Patience, advice, receive, sentence
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-
-
-class HubUnavailable(ModelUnavailable):
-    """The hub, or the way to it, did not give a file: another repository may have it."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def fetch(repository: str, revision: str, file: ReleasedFile) -> Fetched:
     """Bring one file into the cache; nothing is done twice, two processes at once take turns.
 
     Time O(bytes), space O(1) beside the file. It waits about a minute for a hub that stops answering in
-    the middle of a file (5 new tries), and 10 s for one that does not answer at all.
+    the middle of a file (5 new tries) or asks to wait, and 10 s for one that does not answer at all.
 
     Raises:
         HubUnavailable: the hub was not reached, refused, or broke off; the next call goes on there.
@@ -60,9 +59,9 @@ def fetch(repository: str, revision: str, file: ReleasedFile) -> Fetched:
     from huggingface_hub import hf_hub_url
     from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # public, not in its __all__
 
-    url = hf_hub_url(repository, file.name, revision=revision)
+    url, patience = hf_hub_url(repository, file.name, revision=revision), Patience()
     with _named_errors(file.name):
-        commit = _commit(url, revision, file)
+        commit = patience.ask(lambda: _commit(url, revision, file))
         cache = _cache_folder() / f"models--{repository.replace('/', '--')}"
         pointer = cache / "snapshots" / commit / file.name
         lock = cache.parent / ".locks" / "voice-cloning" / f"{file.sha256}.lock"
@@ -73,7 +72,7 @@ def fetch(repository: str, revision: str, file: ReleasedFile) -> Fetched:
             received = 0
             if not _is_right(blob, file):
                 incomplete = _incomplete(file) or blob.with_name(f"{file.sha256}.incomplete")
-                received = _receive(url, incomplete, file)
+                received = _receive(url, incomplete, file, patience)
                 os.replace(incomplete, blob)
             _point(pointer, blob)
             if commit != revision:
@@ -93,10 +92,15 @@ def missing_bytes(file: ReleasedFile) -> int:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, hexadecimal; reads it once (O(bytes), about a second a gigabyte)."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
+        return sha256_in(stream)
+
+
+def sha256_in(stream: BinaryIO) -> str:
+    """The same of what is left of an open file."""
+    digest = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        digest.update(block)
     return digest.hexdigest()
 
 
@@ -118,43 +122,27 @@ def _commit(url: str, revision: str, file: ReleasedFile) -> str:
     from huggingface_hub.constants import HF_HUB_ETAG_TIMEOUT
 
     about = get_hf_file_metadata(url, timeout=HF_HUB_ETAG_TIMEOUT)
-    if about.size is not None and about.size != file.size_bytes:
+    commit = about.commit_hash or ""
+    if about.size is not None and about.size != file.size_bytes and commit:
         raise _other_bytes(url, file, f"{about.size} bytes")
-    commit = revision if _COMMIT.fullmatch(revision) else about.commit_hash
-    if commit is None or not _COMMIT.fullmatch(commit):
-        raise HubUnavailable(f"what answers at {url} is no Hugging Face hub")
-    return commit
+    if not _COMMIT.fullmatch(commit):  # a page of the network's, with a size of its own
+        raise HubUnavailable(
+            f"what answers at {url} is no Hugging Face hub",
+            "Check the network (does it want a login in a browser?), the proxy and HF_ENDPOINT.",
+        )
+    return revision if _COMMIT.fullmatch(revision) else commit
 
 
-def _receive(url: str, incomplete: Path, file: ReleasedFile) -> int:
-    """Append what is missing of the file and compare its hash; the bytes that were received."""
-    import httpx2
-    from huggingface_hub.errors import HfHubHTTPError
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
-
-    had = incomplete.stat().st_size if incomplete.exists() else 0
-    if had > file.size_bytes:
-        incomplete.unlink()
-        had = 0
-    # Bytes as they are: a range of a compressed answer would count other bytes.
-    headers = {**build_hf_headers(), "accept-encoding": "identity"}
+def _receive(url: str, incomplete: Path, file: ReleasedFile, patience: Patience) -> int:
+    """Append what is missing of the file and compare its hash; the bytes that were missing."""
     with incomplete.open("ab") as stream:
-        while True:
-            at = stream.tell()
-            try:
-                http_get(
-                    url, stream, resume_size=at, headers=headers,
-                    expected_size=file.size_bytes, displayed_filename=file.name,
-                )  # fmt: skip
-                break
-            except httpx2.ReadError:  # a connection that was reset; http_get itself goes on after other cuts
-                if stream.tell() == at:
-                    raise
-            except HfHubHTTPError as error:
-                if error.response.status_code == 416:  # the server's file ends before ours: anew next time
-                    stream.truncate(0)
-                raise
+        if stream.tell() > file.size_bytes:
+            stream.truncate(0)
+        had = stream.seek(0, os.SEEK_END)
+        try:
+            receive(url, stream, file.size_bytes, file.name, patience)
+        except OtherSize as error:
+            raise _other_bytes(url, file, str(error)) from error
     if not _is_right(incomplete, file):
         actual = f"{incomplete.stat().st_size} bytes of SHA-256 {sha256_of(incomplete)}"
         incomplete.unlink()
@@ -199,16 +187,9 @@ def _named_errors(name: str) -> Iterator[None]:
     try:
         yield
     except hub as error:
-        raise HubUnavailable(f"{name} was not fetched: {_sentence(error)}") from error
+        raise HubUnavailable(f"{name} was not fetched: {sentence(error)}", advice(error)) from error
     except OSError as error:
-        if error.errno is None:  # http_get's own: the size is not what the server had said
-            raise HubUnavailable(f"{name} was not fetched: {_sentence(error)}") from error
         raise ModelUnavailable(
-            f"{name} cannot be put into the Hugging Face cache ({_sentence(error)}).",
+            f"{name} cannot be put into the Hugging Face cache ({sentence(error)}).",
             "Make room or mend the folder's permissions, or set HF_HOME to another folder.",
         ) from error
-
-
-def _sentence(error: Exception) -> str:
-    line = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {line}" if line else type(error).__name__

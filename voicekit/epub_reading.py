@@ -61,7 +61,7 @@ def _passages(book: Archive, page: str, anchors: frozenset[str], source: str) ->
     try:
         return passages(book.read(page), anchors)
     except ValueError as error:
-        raise TextError(f"The page {page!r} of {source!r} cannot be read: its elements nest too deep.",
+        raise TextError(f"The page {page!r} of {source!r} cannot be read: {error}.",
                         "Repair it in an EPUB editor.") from error
 
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from voicekit.kept_weights import NOTHING_KEPT, KeptWeights
 from voicekit.key_values import Cache
-from voicekit.matrices import GivenBack, Matrix, matrix_of
+from voicekit.matrices import GivenBack, Layout, Matrix
 from voicekit.native import Kernels
 
 if TYPE_CHECKING:
@@ -44,11 +45,13 @@ class LeanGPT:
         dtype: of the layers' matrices and the cache; norms and the sums between layers are float32.
         kernels: of `voicekit.native`, for float32 and float16 on the CPU; None uses torch's operators.
         given_back: is handed each parameter that was copied to another layout and is not needed any more.
+        kept: what an earlier run laid out.
     """
 
     def __init__(
-        self, gpt: Any, dtype: torch.dtype, kernels: Kernels | None = None, given_back: GivenBack = lambda _: None
-    ) -> None:
+        self, gpt: Any, dtype: torch.dtype, kernels: Kernels | None = None, given_back: GivenBack = lambda _: None,
+        kept: KeptWeights = NOTHING_KEPT,
+    ) -> None:  # fmt: skip
         self.coqui, self.dtype = gpt, dtype
         self.heads, self.width = gpt.heads, gpt.model_dim
         self.stop_code, self.start_code = int(gpt.stop_audio_token), int(gpt.start_audio_token)
@@ -56,7 +59,8 @@ class LeanGPT:
         on_cpu = gpt.mel_embedding.weight.device.type == "cpu"
         fits = kernels is not None and kernels.takes(dtype) and kernels.fits(self.width // self.heads, self.width)
         self._kernels = kernels if on_cpu and fits else None
-        self.layers = [_layer(block, dtype, self._kernels, given_back) for block in gpt.gpt.h]
+        layout = Layout(dtype, self._kernels, given_back, kept)
+        self.layers = [_layer(block, f"gpt.h.{number}", layout) for number, block in enumerate(gpt.gpt.h)]
         self._last_norm = _norm(gpt.gpt.ln_f)
 
     @property
@@ -129,13 +133,10 @@ class LeanGPT:
         return scores
 
 
-def _layer(block: Any, dtype: torch.dtype, kernels: Kernels | None, given_back: GivenBack) -> Layer:
-    def matrix(module: Any) -> Matrix:
-        return matrix_of(module, dtype, kernels, given_back)
-
-    attention, mlp = block.attn, block.mlp
-    return Layer(_norm(block.ln_1), matrix(attention.c_attn), matrix(attention.c_proj),
-                 _norm(block.ln_2), matrix(mlp.c_fc), matrix(mlp.c_proj))  # fmt: skip
+def _layer(block: Any, name: str, layout: Layout) -> Layer:
+    qkv, out = (layout.matrix(getattr(block.attn, part), f"{name}.attn.{part}") for part in ("c_attn", "c_proj"))
+    up, down = (layout.matrix(getattr(block.mlp, part), f"{name}.mlp.{part}") for part in ("c_fc", "c_proj"))
+    return Layer(_norm(block.ln_1), qkv, out, _norm(block.ln_2), up, down)
 
 
 def _norm(module: Any) -> Norm:

@@ -22,6 +22,7 @@ SLOPE = 0.1  # of the leaky ReLUs but one:
 LAST_SLOPE = 0.01  # before the last convolution coqui leaves torch's default
 
 Affine = tuple["torch.Tensor", "torch.Tensor"]  # weight [out, in], bias [out]
+LaidOut = Callable[[Convolution, Any], Convolution]  # a convolution of a module in the fastest way
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +138,7 @@ class Generator:
     ) -> None:  # fmt: skip
         coqui = hifigan.waveform_decoder
         self.arithmetic = arithmetic or arithmetic_for(coqui.conv_pre.weight)
-        self._network = _network(coqui, self.arithmetic.lay_out)
+        self._network = _network(coqui, _named(coqui, self.arithmetic))
         self._speakers = [_affine(coqui.cond_layer), *(_affine(each) for each in coqui.conds)]
         self.stretches: tuple[float, ...] = (hifigan.ar_mel_length_compression / hifigan.output_hop_length,)
         if hifigan.output_sample_rate != hifigan.input_sample_rate:
@@ -175,9 +176,14 @@ def _shifted_up(upsampling: Upsampling, shift: torch.Tensor) -> Upsampling:
 # --- out of coqui's modules ----------------------------------------------------------------------------------
 
 
-def _network(coqui: Any, laid_out: Callable[[Convolution], Convolution]) -> Network:
+def _named(coqui: Any, arithmetic: Arithmetic) -> LaidOut:
+    names = {module: name for name, module in coqui.named_modules()}
+    return lambda convolution, module: arithmetic.lay_out(convolution, f"hifigan.{names[module]}")
+
+
+def _network(coqui: Any, laid_out: LaidOut) -> Network:
     """coqui's `HifiganGenerator`; the means over residual blocks are folded into the weights behind them."""
-    last = laid_out(_convolution(coqui.conv_post, coqui.num_kernels))
+    last = laid_out(_convolution(coqui.conv_post, coqui.num_kernels), coqui.conv_post)
     needed, stages = last.padding, list[Stage]()
     for number in reversed(range(coqui.num_upsamples)):
         modules = coqui.resblocks[number * coqui.num_kernels : (number + 1) * coqui.num_kernels]
@@ -185,7 +191,7 @@ def _network(coqui: Any, laid_out: Callable[[Convolution], Convolution]) -> Netw
         blocks = tuple(_block(each, laid_out) for each in modules)
         needed = -(-(needed + max(map(_reach, blocks))) // up.factor) + up.convolution.padding
         stages.insert(0, Stage(up, blocks, needed))
-    first = laid_out(_convolution(coqui.conv_pre))
+    first = laid_out(_convolution(coqui.conv_pre), coqui.conv_pre)
     return Network(first, tuple(stages), last, needed + first.padding)
 
 
@@ -195,7 +201,7 @@ def _convolution(module: Any, divisor: int = 1) -> Convolution:
     return Convolution(weight, bias, module.padding[0], module.dilation[0])
 
 
-def _upsampling(module: Any, divisor: int, laid_out: Callable[[Convolution], Convolution]) -> Upsampling:
+def _upsampling(module: Any, divisor: int, laid_out: LaidOut) -> Upsampling:
     """Step q x factor + r of the result is the sum over j of input step q - j under tap j x factor + r."""
     from torch.nn.functional import pad
 
@@ -204,13 +210,13 @@ def _upsampling(module: Any, divisor: int, laid_out: Callable[[Convolution], Con
     weight = pad(weight, (0, taps * factor - weight.shape[2])).view(*weight.shape[:2], taps, factor)
     weight = weight.flip(2).permute(3, 1, 0, 2).flatten(0, 1)  # [factor x out, in, taps]
     ordinary = Convolution(weight, module.bias.detach().repeat(factor), taps - 1)
-    return Upsampling(laid_out(ordinary), factor, module.padding[0])
+    return Upsampling(laid_out(ordinary, module), factor, module.padding[0])
 
 
-def _block(module: Any, laid_out: Callable[[Convolution], Convolution]) -> Block:
+def _block(module: Any, laid_out: LaidOut) -> Block:
     """Both kinds of coqui's residual blocks: two convolutions a step, or one."""
     chains = zip(module.convs1, module.convs2, strict=True) if hasattr(module, "convs1") else zip(module.convs)
-    return tuple(tuple(laid_out(_convolution(each)) for each in chain) for chain in chains)
+    return tuple(tuple(laid_out(_convolution(each), each) for each in chain) for chain in chains)
 
 
 def _reach(block: Block) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from voicekit import conditioning_cache, doctor, journal, profiles
+from voicekit import conditioning_cache, doctor, journal, kept_weights, profiles
 from voicekit.command_line import Messages, Outcome
 from voicekit.memory import MB
 
@@ -31,15 +31,23 @@ def delete_voice(name: str, messages: Messages, *, dry_run: bool) -> Outcome:
 
 
 def clear_cache(messages: Messages, *, dry_run: bool) -> Outcome:
-    """Forget what a later run could have used: journals, and voices that were heard."""
+    """Forget what a later run could have used: journals, voices that were heard, weights that were laid out."""
     if dry_run:
-        messages.say("Journals of unfinished runs and remembered voices would be deleted")
+        messages.say("Journals of unfinished runs, remembered voices and kept weights would be deleted")
         return 0, {"freed_mb": None, "dry_run": True}, ""
-    voices = sum(path.stat().st_size for path in conditioning_cache.folder().glob("*"))
+    voices = sum(map(_size, conditioning_cache.folder().glob("*")))
     conditioning_cache.clear()
-    freed_mb = (journal.remove_old(days=0) + voices) / MB
-    messages.say(f"Deleted journals of unfinished runs and remembered voices: {freed_mb:.1f} MB")
+    freed_mb = (journal.remove_old(days=0) + voices + kept_weights.clear()) / MB
+    messages.say(f"Deleted journals of unfinished runs, remembered voices and kept weights: {freed_mb:.1f} MB")
     return 0, {"freed_mb": round(freed_mb, 1), "dry_run": False}, ""
+
+
+def _size(path: Path) -> int:
+    """0 of what is no file, or is none any more: another run may use the cache meanwhile."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0
 
 
 def check(log_dir: Path, model: str, messages: Messages, small_clone: SmallClone, *, offline: bool) -> Outcome:

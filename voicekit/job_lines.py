@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from voicekit.errors import TextError
@@ -58,10 +58,19 @@ def _refuse_constant(name: str) -> object:
 
 
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    names = [name for name, _ in pairs]
-    if repeated := next((name for name in names if names.count(name) > 1), None):
+    if (repeated := _repeated(name for name, _ in pairs)) is not None:
         raise TextError(f"The field {repeated[:40]!r} is there twice.", "Leave one of them out.")
     return dict(pairs)
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    """The first name that was there before."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def csv_lines(text: str, known: Collection[str]) -> Iterator[RawJob | BadLine]:
@@ -107,8 +116,8 @@ def _delimiter(text: str, known: Collection[str]) -> str:
     if not counts[best]:
         raise TextError("The CSV file has no header with the fields' names.",
                         "Begin it with a line such as: text,voice,output")
-    if twice := [name for name in _names(first, best) if _all_names(first, best).count(name) > 1]:
-        raise TextError(f"The column {twice[0]!r} is there twice.", "Leave one of them out.")
+    if (twice := _repeated(_all_names(first, best))) is not None:
+        raise TextError(f"The column {twice[:40]!r} is there twice.", "Leave one of them out.")
     return best
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from voicekit.errors import TextError
+
+_BESIDE = (".srt", ".vtt")  # a flag, or the job, may ask for subtitles
 
 
 def beside(folder: Path, name: str) -> str:
@@ -33,11 +35,24 @@ def output(folder: Path, name: str, root: Path | None) -> str:
         return str(folder / given)
     inside = Path(os.path.realpath(root))
     path = inside / given
-    # Not the name as it is written: a folder on the way, or the file itself, may be a link that leads out.
-    if given.is_absolute() or given.drive or ".." in given.parts or not _real(path).is_relative_to(inside):
-        raise TextError(f"The output {name[:80]!r} leads out of the output root.",
-                        "Give a name inside it, without '..', drives or links that lead out.")
+    written = [path, *(path.with_suffix(ending) for ending in _BESIDE)]
+    if given.is_absolute() or ".." in given.parts or _leaves_on_windows(name):
+        raise _outside(name)
+    # Not by the names as they are written: a folder on the way, or a file itself, may be a link that leads out.
+    if not all(_real(each).is_relative_to(inside) for each in written):
+        raise _outside(name)
     return str(path)
+
+
+def _leaves_on_windows(name: str) -> bool:
+    """Whether it would lead elsewhere there. It is refused on every system: a job file should mean the same on each."""
+    path = PureWindowsPath(name)
+    return bool(path.drive or path.root) or ".." in path.parts
+
+
+def _outside(name: str) -> TextError:
+    return TextError(f"The output {name[:80]!r} leads out of the output root.",
+                     "Give a name inside it, without '..', drives or links that lead out.")
 
 
 def identity(path: str) -> str:

@@ -54,6 +54,7 @@ class JobResults:
             if self.path.exists() and self._job_file.exists() and self.path.samefile(self._job_file):
                 raise OutputError(f"The results {str(self.path)!r} are the job file itself.", "Choose another name.")
             self._descriptor = os.open(self.path, flags, _FILE_MODE)
+            self._lock()
             os.ftruncate(self._descriptor, _whole_bytes(self.path.read_bytes()) if self._resume else 0)
         except OSError as error:
             self._close()
@@ -74,6 +75,19 @@ class JobResults:
             os.fsync(self._descriptor)
         except OSError as error:
             raise self._unwritable(error) from error
+
+    def _lock(self) -> None:
+        """Until it is closed; two runs that write into one file would take each other's lines for their own."""
+        try:
+            import fcntl
+
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._close()
+            raise OutputError(f"Another run is writing the results {str(self.path)!r}.",
+                              "Wait until it is over; then this command goes on where that one stops.") from None
+        except (ImportError, OSError):  # where there are no such locks, nobody can tell
+            return
 
     def _close(self) -> None:
         if self._descriptor >= 0:

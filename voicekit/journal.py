@@ -22,6 +22,7 @@ from typing import Any
 from voicekit.audio import Audio
 from voicekit.errors import OutputError
 from voicekit.publishing import published, write_whole
+from voicekit.scratch_folders import remove_left
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ class Pins:
     """What a command did not say and its first run chose.
 
     redo: how often a segment was asked for again, by "reading:index".
-    delivered: digests of the requests whose outputs are written, or were about to be.
+    delivered: digests of the requests whose outputs are written, all their files.
+    appearing: those of requests whose files were about to get their names: all, some or none of them did.
     finished: all of them are, so the same command begins anew.
     """
 
@@ -65,6 +67,7 @@ class Pins:
     threads: int
     redo: dict[str, int] = field(default_factory=dict)
     delivered: tuple[str, ...] = ()
+    appearing: tuple[str, ...] = ()
     finished: bool = False
 
 
@@ -89,7 +92,8 @@ class Journal:
             found = json.loads(self._pins.read_text("utf-8"))
             pins = Pins(int(found["seed"]), str(found["precision"]), int(found["threads"]),
                         {str(line): int(count) for line, count in found["redo"].items()},
-                        tuple(map(str, found["delivered"])), bool(found["finished"]))
+                        tuple(map(str, found["delivered"])), tuple(map(str, found["appearing"])),
+                        bool(found["finished"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         with contextlib.suppress(OSError):
@@ -117,7 +121,8 @@ class Journal:
         """A group that was spoken before, segment by segment; None where there is none, or it is damaged."""
         path = self._place(digest)
         try:
-            if not all(_checksum(each) == crc for each, crc in _read(path)):
+            file = _opened(path)
+            if not all(_checksum(each) == crc for each, crc in _segments(file)):
                 raise ValueError("its sound is not what was written")
         except FileNotFoundError:
             return None
@@ -128,7 +133,7 @@ class Journal:
             return None
         with contextlib.suppress(OSError):  # a disk that takes nothing any more
             os.utime(path)
-        return (replace(each, reused=True) for each, _ in _read(path))
+        return (replace(each, reused=True) for each, _ in _segments(file))  # even if it is removed meanwhile
 
     def _place(self, digest: str) -> Path:
         return self._groups / f"{digest}.safetensors"
@@ -156,26 +161,32 @@ def _checksum(spoken: Spoken) -> int:
     return zlib.crc32(spoken.audio.samples.tobytes(), zlib.crc32(about))
 
 
-def _read(path: Path) -> Iterator[tuple[Spoken, int]]:
-    """The segments of a group's file with their checksums; one at a time in memory."""
+def _opened(path: Path) -> Any:
+    """A group's file, open as long as somebody refers to it."""
     if not path.exists():
         raise FileNotFoundError(path)
     from safetensors import safe_open
 
-    with safe_open(path, framework="numpy") as file:
-        for number, about in enumerate(json.loads(file.metadata()["segments"])):
-            crc, rate = about.pop("crc"), about.pop("sample_rate")
-            about |= {name: tuple(about[name]) for name in ("faults", "rejected")}
-            yield Spoken(Audio(file.get_tensor(str(number)), rate), **about), crc
+    return safe_open(path, framework="numpy")
+
+
+def _segments(file: Any) -> Iterator[tuple[Spoken, int]]:
+    """The segments of a group's file with their checksums; one at a time in memory."""
+    for number, about in enumerate(json.loads(file.metadata()["segments"])):
+        crc, rate = about.pop("crc"), about.pop("sample_rate")
+        about |= {name: tuple(about[name]) for name in ("faults", "rejected")}
+        yield Spoken(Audio(file.get_tensor(str(number)), rate), **about), crc
 
 
 def remove_old(days: float = KEPT_DAYS) -> int:
     """Remove what nobody has touched for so many days; 0 removes all. Gives the bytes that were freed."""
     limit, freed = time.time() - days * 86_400, 0
+    for place in (folder(), folder() / "groups"):
+        remove_left(place)
     for path in [*folder().glob("*.json"), *folder().glob("groups/*")]:
         with contextlib.suppress(OSError):
             found = path.stat()
-            if found.st_mtime <= limit:
+            if path.is_file() and found.st_mtime <= limit:
                 path.unlink()
                 freed += found.st_size
     return freed

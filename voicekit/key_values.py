@@ -43,6 +43,7 @@ class Cache:
 
     @property
     def rows(self) -> int:
+        """How many texts it holds side by side."""
         return int(self._store.shape[2])
 
     def begin(self, lengths: Sequence[int], room: int) -> None:

@@ -18,13 +18,27 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from voicekit import kept_weights
 from voicekit.checkpoint import Checkpoint
 from voicekit.complexity import complexity
+from voicekit.conditioning_cache import identity
+from voicekit.convolutions import arithmetic_for
 from voicekit.errors import ModelError, ModelUnavailable
+from voicekit.foreign_files import (
+    Refused,
+    as_float32,
+    check_settings,
+    check_sizes,
+    check_tensors,
+    check_weights_file,
+    is_zip,
+    named_class,
+)
 from voicekit.gpt import LeanGPT
 from voicekit.hifigan import Generator
+from voicekit.kept_weights import NOTHING_KEPT, KeptWeights
 from voicekit.native import kernels
-from voicekit.xtts_config import ModelArguments, XTTSConfig, parse
+from voicekit.xtts_config import ModelArguments, XTTSConfig, checked, parse
 from voicekit.xtts_modules import build, import_classes
 
 if TYPE_CHECKING:
@@ -107,7 +121,7 @@ def load_xtts(checkpoint: Checkpoint) -> Any:
     config = read_config(checkpoint.config)
     tokenizer = _read_tokenizer(checkpoint.vocab)
     args = _with_text_tokens(config.model_args, tokenizer, checkpoint.vocab)
-    xtts = _build(args, tokenizer.get_number_tokens(), checkpoint.config)
+    xtts = _build(args, tokenizer.get_number_tokens(), checkpoint)
     xtts.config, xtts.tokenizer = config, tokenizer
     _assign(xtts, read_state(checkpoint.weights), checkpoint.weights)
     xtts.eval()
@@ -125,8 +139,10 @@ def read_config(path: Path) -> XTTSConfig:
         content = json.loads(path.read_text("utf-8"))
         kind = content.get("model")
         if kind != "xtts":
-            raise ModelError(f"{path} is the configuration of another model ({kind!r}, not 'xtts').", _REPLACE)
+            named = repr(kind)[:40]
+            raise ModelError(f"{path} is the configuration of another model ({named}, not 'xtts').", _REPLACE)
         config = parse(content)
+        check_settings(config)
     except ModelError:
         raise
     except Exception as error:  # no JSON, no object, values of other types; a deep nesting is a RecursionError
@@ -157,8 +173,10 @@ def _with_text_tokens(args: ModelArguments, tokenizer: Any, vocab: Path) -> Mode
     return dataclasses.replace(args, **found)
 
 
-def _build(args: ModelArguments, text_tokens: int, path: Path) -> Any:
+def _build(args: ModelArguments, text_tokens: int, checkpoint: Checkpoint) -> Any:
+    path = checkpoint.config
     try:
+        check_sizes(checked(args), text_tokens, checkpoint.weights.stat().st_size)
         return build(args, text_tokens)
     except Exception as error:  # sizes that are no sizes: each layer of torch has its own error
         raise ModelError(
@@ -179,11 +197,14 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
 
     inert: list[Any] = [(InertConfig, name) for name in _INERT_CLASSES]
     try:
+        check_weights_file(path)
         with torch.serialization.safe_globals(inert):
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
-    except pickle.UnpicklingError as error:
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip(path))
+    except (pickle.UnpicklingError, Refused) as error:
+        # torch's own sentence recommends to open it with code and all.
+        reason = _first_line(error) if isinstance(error, Refused) else named_class(error) or "it is no plain pickle"
         raise ModelError(
-            f"{path} is damaged, or holds more than weights: it was not opened ({_first_line(error)}).", _REPLACE
+            f"{path} is damaged, or holds more than weights: it was not opened ({reason}).", _REPLACE
         ) from error
     except Exception as error:  # damaged bytes: struct.error, IndexError, AssertionError, whatever the unpickler met
         raise ModelError(f"{path} cannot be read as a checkpoint ({_first_line(error)}).", _REPLACE) from error
@@ -198,22 +219,13 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     }
 
 
-def _is_zip(path: Path) -> bool:
-    """Only the zip format (torch 1.6 and later) can be mapped; older files are read whole."""
-    with path.open("rb") as stream:
-        return stream.read(4) == b"PK\x03\x04"
-
-
 def _assign(xtts: Any, state: dict[str, torch.Tensor], path: Path) -> None:
-    import torch
-
-    state = {
-        key: tensor.float() if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() else tensor
-        for key, tensor in state.items()
-    }  # float() is the tensor itself where it is float32 already
+    wanted = xtts.state_dict()
     try:
+        check_tensors(state, wanted)
+        state = as_float32(state, wanted)
         xtts.load_state_dict(state, strict=True, assign=True)
-    except (RuntimeError, AttributeError, TypeError) as error:
+    except (Refused, RuntimeError, AttributeError, TypeError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ModelError(
             f"{path} does not fit its config.json: {' '.join(lines[1:3])[:300] or lines[0]}", _REPLACE
@@ -230,7 +242,15 @@ def _fold_weight_norm(decoder: Any) -> None:
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
 
 
-def lean_gpt(xtts: Any, precision: str) -> LeanGPT:
+def kept(checkpoint: Checkpoint, precision: str) -> KeptWeights:
+    """What an earlier run laid out for the native kernels of this processor; nothing where there are none."""
+    compiled = kernels()
+    if compiled is None:
+        return NOTHING_KEPT
+    return KeptWeights(kept_weights.place(identity(checkpoint), precision, compiled.lanes))
+
+
+def lean_gpt(xtts: Any, precision: str, kept: KeptWeights = NOTHING_KEPT) -> LeanGPT:
     """Take the GPT's layers out of the model, in `float32`, `bfloat16` or `float16`.
 
     Where they are copied to a faster layout or a narrower type, the mapped pages are given back matrix by matrix, so
@@ -238,16 +258,18 @@ def lean_gpt(xtts: Any, precision: str) -> LeanGPT:
     """
     import torch
 
-    lean = LeanGPT(xtts.gpt, getattr(torch, precision), kernels(), _page_releaser())
+    lean = LeanGPT(xtts.gpt, getattr(torch, precision), kernels(), _page_releaser(), kept)
     xtts.gpt.gpt = torch.nn.Identity()
     return lean
 
 
-def generator(xtts: Any) -> Generator:
+def generator(xtts: Any, kept: KeptWeights = NOTHING_KEPT) -> Generator:
     """Take the vocoder's network out of the model."""
     import torch
 
-    taken = Generator(xtts.hifigan_decoder, given_back=_page_releaser())
+    decoder = xtts.hifigan_decoder
+    arithmetic = arithmetic_for(decoder.waveform_decoder.conv_pre.weight, kept)
+    taken = Generator(decoder, arithmetic=arithmetic, given_back=_page_releaser())
     xtts.hifigan_decoder.waveform_decoder = torch.nn.Identity()
     return taken
 
@@ -255,11 +277,14 @@ def generator(xtts: Any) -> Generator:
 # --- pages ---------------------------------------------------------------------------------------------------
 
 
-def read_ahead(path: Path) -> None:
-    """Ask the kernel to read a file into its cache while something else is done (the imports take seconds)."""
+def read_ahead(checkpoint: Checkpoint) -> None:
+    """Ask the kernel to read the weights into its cache while something else is done (the imports take seconds).
+
+    Of a checkpoint whose matrices were kept by an earlier run, these: they are nearly all that is needed.
+    """
     if not hasattr(os, "posix_fadvise"):
         return  # not Linux: the pages are read when they are touched
-    with path.open("rb") as stream:
+    with (kept_weights.latest(identity(checkpoint)) or checkpoint.weights).open("rb") as stream:
         os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 

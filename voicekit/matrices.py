@@ -12,10 +12,12 @@ float16 keeps three bits more of a weight than bfloat16: beside float32 a produc
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from voicekit.kept_weights import NOTHING_KEPT, KeptWeights
 from voicekit.native import Kernels
 
 if TYPE_CHECKING:
@@ -77,19 +79,32 @@ class Turned(Matrix):
         return product
 
 
-def matrix_of(module: Any, dtype: torch.dtype, kernels: Kernels | None, given_back: GivenBack) -> Matrix:
-    """The layout for a module's `weight` [depth, width] and `bias`; a weight that was copied is given back."""
-    weight, bias = module.weight.detach(), module.bias.detach()
-    if kernels and kernels.takes(dtype) and kernels.fits(*weight.shape):
-        panels = kernels.panels(weight, dtype)
-        given_back([weight])
-        return Panelled(panels, bias, kernels)
-    if weight.dtype == dtype:
-        return Matrix(weight, bias)
-    turned = weight.to(dtype).t().contiguous()
-    packed = _packed(turned)
-    given_back([weight])
-    return Turned(turned if packed is None else packed, bias.to(dtype), packed is not None)
+@dataclass(frozen=True)
+class Layout:
+    """Which layout matrices get.
+
+    dtype: of the weights. kernels: None where they cannot run. given_back: is handed each weight that was copied.
+    kept: where an earlier run may have left panels.
+    """
+
+    dtype: torch.dtype
+    kernels: Kernels | None
+    given_back: GivenBack = lambda _: None
+    kept: KeptWeights = NOTHING_KEPT
+
+    def matrix(self, module: Any, name: str) -> Matrix:
+        """The matrix of a module's `weight` [depth, width] and `bias`, which has this name among all."""
+        weight, bias, kernels = module.weight.detach(), module.bias.detach(), self.kernels
+        if kernels and kernels.takes(self.dtype) and kernels.fits(*weight.shape):
+            panels = self.kept(name, functools.partial(kernels.panels, weight, self.dtype))
+            self.given_back([weight])
+            return Panelled(panels, bias, kernels)
+        if weight.dtype == self.dtype:
+            return Matrix(weight, bias)
+        turned = weight.to(self.dtype).t().contiguous()
+        packed = _packed(turned)
+        self.given_back([weight])
+        return Turned(turned if packed is None else packed, bias.to(self.dtype), packed is not None)
 
 
 def _packed(weight: torch.Tensor) -> torch.Tensor | None:

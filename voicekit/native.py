@@ -107,9 +107,11 @@ class Kernels:
         return outputs
 
     def attend_address(self, stored: str, size: int) -> int:
+        """The compiled attention over heads of `size` in a cache of the type `stored`."""
         return self._address("attention", size, stored)
 
     def run(self, address: int, *arguments: torch.Tensor | int) -> None:
+        """Call compiled code on all of torch's threads; tensors are handed over as addresses, contiguous ones."""
         values = [each if isinstance(each, int) else each.data_ptr() for each in arguments]
         packed = (ctypes.c_int64 * len(values))(*values)
         self._openmp.GOMP_parallel(address, ctypes.addressof(packed), _threads(), 0)
@@ -121,6 +123,7 @@ class Kernels:
         return self._compiled[key]
 
     def compile(self, source: str) -> int:
+        """Machine code of LLVM text for this processor; the address of its function `run`."""
         import llvmlite.binding as llvm
 
         target = _target()  # the engine owns it: one for each

@@ -50,6 +50,7 @@ class Code:
         return self.at.load(self.at.gep(arguments, [self.integer(number)], source_etype=self.i64), typ=kind)
 
     def integer(self, value: int) -> Any:
+        """A 64-bit number."""
         return self.i64(value)
 
     def number(self, value: float) -> Any:
@@ -64,6 +65,7 @@ class Code:
         return first, self.at.sdiv(self.at.mul(self.at.add(thread, self.integer(1)), count), threads)
 
     def call(self, name: str, result: Any, *arguments: Any) -> Any:
+        """What a function of LLVM or of OpenMP gives; it is declared at its first call."""
         known = self.module.globals.get(name)
         function = known or self.ir.Function(
             self.module, self.ir.FunctionType(result, [each.type for each in arguments]), name=name
@@ -80,6 +82,7 @@ class Code:
         return place
 
     def value(self, place: Any) -> Any:
+        """What is in a place of `variable` now."""
         return self.at.load(place, typ=place.allocated_type)
 
     @contextmanager
@@ -112,6 +115,7 @@ class Code:
         return loaded if self.stored == "float32" else self.at.fpext(loaded, self.vector)
 
     def store(self, value: Any, pointer: Any, offset: Any) -> None:
+        """Write a vector of float32 behind a pointer, `offset` values on."""
         self.at.store(value, self.address(pointer, offset), align=4)
 
     def everywhere(self, scalar: Any) -> Any:
@@ -122,6 +126,7 @@ class Code:
                                                                      [self.i32(0)] * self.lanes))  # fmt: skip
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
+        """a b + c of vectors, rounded once."""
         return self.call(f"llvm.fma.v{self.lanes}f32", self.vector, a, b, c)
 
     def total(self, vector: Any) -> Any:
@@ -129,6 +134,8 @@ class Code:
         return self._reduce(vector, self.at.fadd)
 
     def greatest(self, vector: Any) -> Any:
+        """The greatest of a vector's values, by halves."""
+
         def larger(a: Any, b: Any) -> Any:
             return self.at.select(self.at.fcmp_ordered(">", a, b), a, b)
 
@@ -162,6 +169,7 @@ class Code:
         return self.at.fmul(result, self.at.bitcast(shifted, self.vector))
 
     def finish(self) -> str:
+        """Return from `run`; the module as LLVM text."""
         self.at.ret_void()
         return str(self.module)
 

@@ -11,8 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from voicekit.audio_writing import Form, WavStream, check_output_path, writing
 from voicekit.cloning import Cloned, Request, SpokenSegment
 from voicekit.cutting import Cut
 from voicekit.errors import OutputError
+from voicekit.held_files import HoldsFiles
 from voicekit.joining import Joiner
 from voicekit.journal import Spoken
 from voicekit.metadata import Tags
@@ -45,9 +45,11 @@ class Sink(Protocol):
     """What takes samples, float32 [n], in their order, and writes them at a rate of its own."""
 
     @property
-    def sample_rate(self) -> int: ...
+    def sample_rate(self) -> int:
+        """Samples a second, Hz."""
 
-    def write(self, samples: NDArray[np.float32], /) -> None: ...
+    def write(self, samples: NDArray[np.float32], /) -> None:
+        """Take what comes next: float32, mono, full scale 1."""
 
 
 def form_of(request: Request) -> Form:
@@ -55,8 +57,17 @@ def form_of(request: Request) -> Form:
     return Form(request.settings.sample_rate, request.settings.wav_format)
 
 
-def check(request: Request) -> None:
+def exist(request: Request) -> bool:
+    """Whether all files of the request are there."""
+    names = [Path(request.output), *([_beside(request)] if request.settings.subtitles else [])]
+    return request.output != STDOUT and all(name.exists() for name in names)
+
+
+def check(request: Request, *, or_same: bool = False) -> None:
     """Say now what writing would refuse: a place that cannot be written, a file that exists, an input as output.
+
+    Args:
+        or_same: see `publishing.published`; which bytes they are is seen only at the end.
 
     Raises:
         OutputError: see `audio_writing.check_output_path`.
@@ -64,9 +75,9 @@ def check(request: Request) -> None:
     if request.output == STDOUT:
         return
     try:
-        check_output_path(request.output, _replaces(request), form_of(request))
+        check_output_path(request.output, _replaces(request) or or_same, form_of(request))
         if request.settings.subtitles:
-            check_place(_beside(request), overwrite=_replaces(request))
+            check_place(_beside(request), overwrite=_replaces(request) or or_same)
     except OSError as error:
         reason = f"{request.output[:60]!r} is no usable name: {error.strerror}."
         raise OutputError(reason, "Choose another one.") from error
@@ -85,29 +96,24 @@ def _beside(request: Request) -> Path:
     return Path(request.output).with_suffix(f".{request.settings.subtitles}")
 
 
-class Output:
+class Output(HoldsFiles):
     """One recording while it is made: `with Output(...) as output`, `add` its segments in order, then `finish`."""
 
-    def __init__(self, request: Request, cut: Cut, tags: Tags | None, hears: Hears | None) -> None:
-        """`hears`: gets what is written, too; None where nobody listens."""
+    def __init__(
+        self, request: Request, cut: Cut, tags: Tags | None, hears: Hears | None, *, or_same: bool = False
+    ) -> None:
+        """`hears`: gets what is written, too; None where nobody listens. `or_same`: see `publishing.published`."""
+        super().__init__()
+        self._or_same = or_same
         self.request, self._segments, self._tags, self._hears = request, cut.segments, tags, hears
         self._joiner = Joiner(OUTPUT_RATE_HZ, cut.segments[0].lead_s)
         self._begins_s = cut.begins_s
-        self._files = contextlib.ExitStack()
         self._sink: Sink | None = None
         self._spoken: list[SpokenSegment] = []
         self._heard: list[NDArray[np.float32]] = []  # its beginning, for the similarity
         self._heard_samples = 0
         self._written = 0
         self._rate_hz = OUTPUT_RATE_HZ
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._files.__exit__(kind, error, trace)
 
     @property
     def complete(self) -> bool:
@@ -161,7 +167,8 @@ class Output:
         if request.output == STDOUT:
             return self._files.enter_context(WavStream(sys.stdout.buffer, OUTPUT_RATE_HZ, form_of(request)))
         return self._files.enter_context(writing(
-            request.output, OUTPUT_RATE_HZ, form_of(request), tags=self._tags, overwrite=_replaces(request)))
+            request.output, OUTPUT_RATE_HZ, form_of(request), tags=self._tags, overwrite=_replaces(request),
+            or_same=self._or_same))  # fmt: skip
 
     def finish(self, *, device: str, precision: str, seed: int, model: str, similarity: float | None) -> Cloned:
         """Give the file its name, and write the subtitles.
@@ -175,7 +182,7 @@ class Output:
                 self._files.close()
             if request.settings.subtitles:
                 subtitles = str(_beside(request))
-                write_whole(subtitles, self._captions().encode(), overwrite=_replaces(request))
+                write_whole(subtitles, self._captions().encode(), overwrite=_replaces(request), or_same=self._or_same)
             duration_s = self._written / OUTPUT_RATE_HZ
             step.note(segments=len(self._spoken), **state(self.beginning))
         return Cloned(

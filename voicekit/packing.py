@@ -89,6 +89,7 @@ def _atoms(text: str, room: Room) -> Iterator[Atom]:
         (Cut.CLAUSE, lambda piece: sentences.clause_ends(piece, room.language)),
         (Cut.WORD, sentences.word_ends),
         (Cut.INSIDE, sentences.inner_ends),
+        (Cut.INSIDE, sentences.digit_ends),
     ]
     parts = _parts(text, 0, len(text), lambda piece: sentences.sentence_ends(piece, room.language))
     for start, end in _grouped(parts, room.limit // TINY_SHARE):

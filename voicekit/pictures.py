@@ -76,6 +76,7 @@ class Format:
 
     @property
     def height(self) -> float:
+        """Of the whole picture, in the units of its parts."""
         return self.title + self.waveform + self.spectrogram + BELOW + STRIP + 2 * GAP
 
     @property

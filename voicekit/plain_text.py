@@ -50,7 +50,7 @@ _DASH_LAST = re.compile(rf"(?<=[^\W_])\s*{_DASH}(?=[\"')]*\s*\Z|[\"'](?=\s|\Z))"
 _DASH_AFTER_MARK = re.compile(rf"(?:(?<=[.,;:!?…(])|(?<=[.,;:!?…(\s][\"'])|\A)\s*(?:{_DASH}|(?<=\s)-(?=\s))\s*")
 _DASH_BETWEEN = re.compile(rf"\s*(?:{_DASH}\s*|(?<=\s)-(?=\s)\s*)([.,;:!?]?)")
 _ELLIPSIS = re.compile(r"(?:\.(?: ?\.){2}|…)(?: ?[.…])*")
-_REPEATED = re.compile(r"([!?,;:~_=*#|/\\<>+\"()-])\1{3,}")
+_REPEATED = re.compile(r"([!?,;:~_=*#|/\\<>+\"'()-])\1{3,}")
 _LONG_NUMBER = re.compile(rf"[0-9]{{{LONG_NUMBER_DIGITS},}}")
 _OPENING = re.compile(r"[\[{]")
 _CLOSING = re.compile(r"[\]}]")
@@ -96,9 +96,9 @@ def _rules(language: str) -> list[tuple[re.Pattern[str], Replacement]]:
         (_DASH_LAST, "..."),
         (_DASH_AFTER_MARK, " "),
         (_DASH_BETWEEN, lambda match: match[1] or dash),
-        (_REPEATED, lambda match: match[1] * 3),
         (_OPENING, "("),
         (_CLOSING, ")"),
+        (_REPEATED, lambda match: match[1] * 3),
         (_NAMELESS, " "),
         (_LONG_NUMBER, lambda match: " ".join(match[0])),
         (_SPACE, " "),

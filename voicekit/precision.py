@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from voicekit import machine, remembered
-from voicekit.matrices import matrix_of
+from voicekit.matrices import Layout
 from voicekit.native import kernels
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def _taken() -> dict[str, float]:
             if name != "float32" and not _is_native(name):
                 continue
             module = _Module(weight, bias)
-            matrices = [matrix_of(module, getattr(torch, name), kernels(), lambda _: None) for _ in range(_MATRICES)]
+            layout = Layout(getattr(torch, name), kernels())
+            matrices = [layout.matrix(module, "") for _ in range(_MATRICES)]
             taken[name] = 1e3 * min(_turn(matrices, torch.ones(_ROWS, _SIDE)) for _ in range(_REPEATS))
     return taken
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import os
-import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from voicekit.errors import OutputError
+from voicekit.scratch_folders import scratch_folder
 
 PathLike = str | os.PathLike[str]
 
@@ -46,49 +47,80 @@ def check_place(target: Path, *, overwrite: bool) -> Path:
 
 
 @contextlib.contextmanager
-def published(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Gives the path of a hidden, empty file in the same folder; what is in it afterwards gets the target's name.
+def published(target: Path, *, overwrite: bool, or_same: bool = False) -> Iterator[Path]:
+    """Gives the path of an empty file on the same disk; what is in it afterwards gets the target's name.
 
-    It is flushed to the disk first. Without ``overwrite`` the name is given by a link, which fails if another program
-    took it in the meantime. A symbolic link is followed. The mode follows the umask. Nothing is left of it after an
-    error or an interrupt.
+    It lies in a hidden folder beside the target, which may hold its writer's other files too. Nothing is left of that
+    after an error or an interrupt; what a killed process left goes with the next file that is published beside it.
+    The content is flushed to the disk first. Without ``overwrite`` the name is given by a link, which fails if another
+    program took it in the meantime. A symbolic link is followed. The mode follows the umask.
+
+    Args:
+        target: the file.
+        overwrite: whether one of that name may go.
+        or_same: whether one of that name and with these very bytes will do: a run that was killed may have left it.
 
     Raises:
         OutputError: the file exists and ``overwrite`` is false, or it cannot be written (any OSError of the body).
     """
     final = Path(os.path.realpath(target))
-    part = final.with_name(f".{secrets.token_hex(8)}.part")  # short: a long stem must not grow longer
     try:
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        yield part
-        with open(part, "rb+") as stream:
-            os.fsync(stream.fileno())
-        _publish(part, final, overwrite)
+        with scratch_folder(final.parent) as folder:
+            part = folder / "part"
+            os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            yield part
+            with open(part, "rb+") as stream:
+                os.fsync(stream.fileno())
+            _publish(part, final, overwrite, or_same)
     except FileExistsError as error:
         raise _exists(target) from error
     except OSError as error:
         raise OutputError(f"{str(target)!r} cannot be written: {error}.", "Check the disk.") from error
-    finally:  # an interrupt included
-        part.unlink(missing_ok=True)
 
 
-def write_whole(path: PathLike, data: bytes, *, overwrite: bool = False) -> Path:
+def write_whole(path: PathLike, data: bytes, *, overwrite: bool = False, or_same: bool = False) -> Path:
     """Writes a file whole or not at all; raises as :func:`published`."""
     target = Path(path)
-    with published(target, overwrite=overwrite) as part:
+    with published(target, overwrite=overwrite, or_same=or_same) as part:
         part.write_bytes(data)
     return target
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A scratch folder where the system keeps what is temporary.
+
+    Raises:
+        OutputError: nothing can be written there.
+    """
+    import tempfile
+
+    with contextlib.ExitStack() as held:
+        try:
+            folder = held.enter_context(scratch_folder(tempfile.gettempdir()))
+        except OSError as error:
+            reason = f"Temporary files cannot be written: {error}."
+            raise OutputError(reason, "Free some space, or name another folder with TMPDIR.") from error
+        yield folder
 
 
 def _exists(target: Path) -> OutputError:
     return OutputError(f"The file {str(target)!r} exists already.", "Use --force, or another name.")
 
 
-def _publish(part: Path, final: Path, overwrite: bool) -> None:
+def _publish(part: Path, final: Path, overwrite: bool, or_same: bool) -> None:
     """Gives the finished file its name in one step; FileExistsError if that name was taken."""
     if overwrite:
         os.replace(part, final)
         return
+    try:
+        _name_new(part, final)
+    except FileExistsError:
+        if not (or_same and final.is_file() and filecmp.cmp(part, final, shallow=False)):
+            raise
+
+
+def _name_new(part: Path, final: Path) -> None:
     try:
         os.link(part, final)
     except FileExistsError:

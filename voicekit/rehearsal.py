@@ -13,8 +13,6 @@ import contextlib
 import dataclasses
 import json
 import shutil
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,11 +20,11 @@ from voicekit.errors import ModelError
 from voicekit.rehearsal_checks import CoquiProbe, Ending, Listening, Probe, verify_ends, verify_listens
 from voicekit.rehearsal_tokenizer import write_vocabulary
 from voicekit.rehearsal_weights import DIMENSIONS, Dimensions, config, weights
+from voicekit.scratch_folders import scratch_folder
 
 NAMES = tuple(DIMENSIONS)
 RECIPE_VERSION = 1  # part of the cached folder's name: a changed recipe is built anew beside the old one
 RECORD_FILE = "rehearsal.json"  # written last: what has it is whole
-STALE_S = 86_400.0  # an unfinished folder this old was left by a process that was killed
 NOTE = "Untrained weights, made by this project to rehearse with: what the model speaks is noise, not speech."
 
 
@@ -99,21 +97,17 @@ def is_complete(folder: Path, name: str) -> bool:
 
 @contextlib.contextmanager
 def _placed_whole(folder: Path, name: str) -> Iterator[Path]:
-    """A private temporary sibling that takes the folder's name at the end, else is gone."""
+    """A private scratch folder that takes the folder's name at the end, else is gone."""
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left in folder.parent.glob(f".{folder.name}.*"):
-        if time.time() - left.stat().st_mtime > STALE_S:
-            shutil.rmtree(left, ignore_errors=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))  # mode 0700
-    try:
+    with scratch_folder(folder.parent) as scratch:
+        unfinished = scratch / folder.name
+        unfinished.mkdir(mode=0o700)
         yield unfinished
         try:
             unfinished.rename(folder)
         except OSError:
             if not is_complete(folder, name):  # else another process was faster: its model is the same
                 raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _write_checkpoint(folder: Path, dimensions: Dimensions, seed: int) -> None:

@@ -82,6 +82,7 @@ class CoquiProbe:
         self._model.load_checkpoint(settings, checkpoint_dir=str(folder), eval=True)
 
     def voice(self, wave: Any, rate_hz: int) -> Voice:
+        """Condition coqui's model on a wave, float32 [samples]."""
         import torch
 
         audio = torch.from_numpy(wave)[None]
@@ -94,6 +95,7 @@ class CoquiProbe:
     def codes(
         self, text: str, voice: Voice, *, sample_seed: int | None = None, most: int = CEILING_CODES
     ) -> list[int]:
+        """What coqui's `generate` chooses: greedily, or sampled with a seed; `most` codes at most."""
         import torch
         from transformers import MaxLengthCriteria, StoppingCriteriaList
 
@@ -118,6 +120,7 @@ class CoquiProbe:
         return found[: found.index(STOP_CODE)] if STOP_CODE in found else found
 
     def latents(self, text: str, codes: Sequence[int], voice: Voice) -> Any:
+        """The GPT's states for these codes in a second pass, float32 [1, codes, width], as coqui takes them."""
         import torch
 
         tokens, spoken = self._tokens(text), torch.tensor([[*codes, STOP_CODE]])
@@ -133,6 +136,7 @@ class CoquiProbe:
             )[:, : len(codes)]
 
     def wave(self, latents: Any, voice: Voice) -> Any:
+        """What coqui's vocoder makes of latents: float32 [samples] of 24 kHz."""
         import torch
 
         with torch.inference_mode():

@@ -7,9 +7,10 @@ again, and nothing else.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from voicekit.scratch_folders import scratch_folder
 
 
 def path_of(name: str) -> Path:
@@ -31,10 +32,11 @@ def read(name: str) -> dict[str, Any]:
 def write(name: str, content: dict[str, Any]) -> None:
     """Remember this under a name, in place of what was there."""
     path = path_of(name)
-    temporary = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary.write_text(json.dumps(content), "utf-8")
-        temporary.replace(path)
+        with scratch_folder(path.parent) as scratch:
+            unfinished = scratch / path.name
+            unfinished.write_text(json.dumps(content), "utf-8")
+            unfinished.replace(path)
     except OSError:
         return

@@ -64,6 +64,7 @@ def verdict_html(assessment: Assessment) -> str:
 
 
 def from_to(words: MetricWords, was: Analysis, now: Analysis) -> str:
+    """A metric of both analyses as people read it: "15.4 dB \u2192 43.9 dB"."""
     old, new = (with_unit(words, getattr(analysis.metrics, words.name)) for analysis in (was, now))
     return f"{old} \u2192 {new}"
 

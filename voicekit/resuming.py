@@ -16,7 +16,7 @@ from voicekit import __version__
 from voicekit.cloning import CloneSettings
 from voicekit.errors import OutputError
 from voicekit.journal import Journal, Pins
-from voicekit.tasks import Task
+from voicekit.tasks import Task, Tasks
 
 # What does not change a sound: a command that differs in these alone is the same one.
 _SILENT = ("offline", "accept_license", "overwrite", "redo", "verify", "save_voice", "consent", "subtitles", "metadata")
@@ -58,6 +58,32 @@ def begin(tasks: Sequence[Task], settings: CloneSettings, *, listens: bool) -> R
     return Resumed(journal, found, True, listens)
 
 
+class Record:
+    """Tells the journal which outputs of a run are there, so that one which is killed can be gone on with."""
+
+    def __init__(self, journal: Journal, pins: Pins, tasks: Tasks) -> None:
+        """`pins`: what the run chose. Those of the tasks that are delivered already are told at once."""
+        self._journal, self._pins, self._tasks, self._all = journal, pins, tasks, list(tasks.left)
+        self._announced = {task for task in tasks.left if task.delivered}
+        self._write()
+
+    def about_to_deliver(self, task: Task) -> None:
+        """The task's files get their names now. Those that were announced before have theirs, or have failed."""
+        self._write(task)
+        self._announced.add(task)
+
+    def finish(self) -> None:
+        """Nothing follows. A run of which something failed is not over: the same command tries again."""
+        self._write(finished=not self._tasks.failed)
+
+    def _write(self, *coming: Task, finished: bool = False) -> None:
+        there = self._announced.intersection(self._tasks.left)
+        begun = {task for task in self._all if task.appearing}.union(self._announced, coming)
+        delivered, appearing = (tuple(task.request.digest for task in self._all if task in some)
+                                for some in (there, begun - there))  # fmt: skip
+        self._journal.pin(replace(self._pins, delivered=delivered, appearing=appearing, finished=finished))
+
+
 def digest(task: Task) -> str:
     """SHA-256 of all that a request asks for; its text is in it as a hash only."""
     return hashlib.sha256(json.dumps(_asked(task), sort_keys=True).encode()).hexdigest()
@@ -73,7 +99,7 @@ def _key(tasks: Sequence[Task], settings: CloneSettings, *, listens: bool) -> st
 def _asked(task: Task) -> dict[str, object]:
     request = task.request
     return {
-        "text": hashlib.sha256(request.text.encode()).hexdigest(),
+        "text": hashlib.sha256(request.text.encode("utf-8", "surrogatepass")).hexdigest(),
         "cues": [[cue.start_s, cue.end_s] for cue in request.cues],
         "voice": task.source.digest(),
         "language": request.language,

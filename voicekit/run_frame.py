@@ -201,9 +201,11 @@ class run:
         }  # fmt: skip
 
     def _end_record(self, record: dict[str, Any], log_dir: Path) -> None:
-        run_history.append_run(log_dir, record)
-        if self._marker:
-            self._marker.remove()
+        try:
+            run_history.append_run(log_dir, record)
+        finally:  # a record that cannot be written is missing; without this, the next run would call this one killed
+            if self._marker:
+                self._marker.remove()
 
 
 _STATUS = {0: "ok", 130: "interrupted", 143: "interrupted", 129: "interrupted"}

@@ -105,6 +105,7 @@ class Run:
 
     @property
     def script(self) -> str:
+        """Which command ran; "unknown" in a damaged record."""
         return self.key.script or "unknown"
 
 
@@ -140,6 +141,7 @@ def read(record: Record) -> Run:
 
 
 def key_of(record: Record) -> Key:
+    """What must be equal for two runs to be compared: script, model, device and the like."""
     return Key(
         script=text_in(record.get("script")),
         model=text_in(record.get("model")),
@@ -191,6 +193,7 @@ def _read_law(size: str, law: str) -> Law | None:
 
 
 def mapping_in(value: object) -> Record:
+    """A record's part, or an empty one where something else stands there."""
     return value if isinstance(value, dict) else {}
 
 
@@ -212,6 +215,7 @@ def _versions(value: object) -> dict[str, str]:
 
 
 def text_in(value: object) -> str | None:
+    """A record's text, without control characters; None where something else stands there."""
     return _clean(value) if isinstance(value, str) else None
 
 
@@ -384,11 +388,13 @@ def unit(law: Law) -> str:
 
 
 def median_of(values: Iterable[float | None]) -> float | None:
+    """The median of what is known; None of nothing."""
     known = [value for value in values if value is not None]
     return median(known) if known else None
 
 
 def load_of(runs: Sequence[Run]) -> float | None:
+    """The median load of the machine while these ran, as `Run.load`."""
     return median_of([run.load for run in runs])
 
 

@@ -90,6 +90,7 @@ def report(
 
 
 def has_regression(found: Record) -> bool:
+    """Whether a report found that anything got worse."""
     return bool(found.get("regressions"))
 
 

@@ -98,9 +98,11 @@ class Line:
     largest: float = math.inf
 
     def at(self, size: float | None) -> float:
+        """Seconds that the line expects for a size."""
         return self.fixed + (self.per_unit * size if size is not None else 0.0)
 
     def covers(self, sizes: Sizes) -> bool:
+        """Whether the sizes' median lies within those that the line was fitted to."""
         known = [size for size in sizes if size is not None]
         return not known or self.smallest <= median(known) <= self.largest
 

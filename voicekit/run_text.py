@@ -28,6 +28,7 @@ def memory_text(mb: float | None) -> str:
 
 
 def percent_text(share: float | None, sign: str = "") -> str:
+    """A share, 0 to 1, in per cent; "-" where it is unknown."""
     if share is None:
         return "-"
     return f"{100 * share:{sign}.0f} %" if abs(share) >= 0.005 else "0 %"
@@ -62,6 +63,7 @@ def growth_text(found: Record | None) -> str:
 
 
 def regression_name(found: Record) -> str:
+    """Which stage got slower, or whose peak grew."""
     return str(found["stage"]) if found["kind"] == "seconds" else f"{found['kind']} peak"
 
 
@@ -170,4 +172,5 @@ def _by_key(title: str, sentences: Sequence[tuple[Record, str]]) -> list[str]:
 
 
 def wrapped(text: str, indent: str = "") -> list[str]:
+    """Lines of a terminal's width, those after the first set in."""
     return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")

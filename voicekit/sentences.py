@@ -18,7 +18,7 @@ _ENDS_SENTENCE = re.compile(rf"[.!?…。！？؟।॥۔][{CLOSERS}]*+$")
 _CLAUSE_END = re.compile(rf"(?:[,;:–—…][{CLOSERS}]*+(?=\s)|[，、；：،؛…])\s*")
 _WORD_END = re.compile(r"\s+")
 _INSIDE = re.compile(r"(?<=[^\W_])[^\w\s]++(?=[^\W_])")
-_DIGIT = re.compile(r"(?<=[0-9])(?=[0-9])")
+_DIGIT = re.compile(r"(?<=\d)(?=\d)")
 _TAIL = 16  # characters before a dot that are looked at: longer than any abbreviation
 # A dot after these ends no sentence: titles, dates, "for example". None of them is a word that sentences end in.
 _ABBREVIATIONS = {
@@ -90,9 +90,13 @@ def word_ends(text: str) -> Iterator[int]:
 
 
 def inner_ends(word: str) -> Iterator[int]:
-    """Places inside what has no spaces, where it can part: behind hyphens, slashes and dots, else between digits."""
-    inner = [end.end() for end in _INSIDE.finditer(word)]
-    return iter(inner or [match.start() for match in _DIGIT.finditer(word)])
+    """Places inside what has no spaces, where it can part: behind hyphens, slashes and dots."""
+    return (end.end() for end in _INSIDE.finditer(word))
+
+
+def digit_ends(number: str) -> Iterator[int]:
+    """Places between the digits of a number, in whatever script they are."""
+    return (match.start() for match in _DIGIT.finditer(number))
 
 
 def has_no_spaces(word: str) -> bool:

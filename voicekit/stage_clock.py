@@ -51,9 +51,11 @@ class Used(NamedTuple):
     major_faults: int = 0
 
     def plus(self, other: Used) -> Used:
+        """The sum, number by number."""
         return Used(self[0] + other[0], self[1] + other[1], self[2] + other[2])
 
     def minus(self, other: Used) -> Used:
+        """The difference, number by number."""
         return Used(self[0] - other[0], self[1] - other[1], self[2] - other[2])
 
 
@@ -191,6 +193,7 @@ class Stopwatch:
         self._thread = 0
 
     def start(self) -> None:
+        """Begin: what starts within this block, on this thread, is part of it."""
         self._thread = threading.get_ident()
         self._previous = previous = _current.get()
         # A block of another thread (its context was copied) runs beside this one: no time is taken from it.
@@ -204,6 +207,7 @@ class Stopwatch:
         self._begin = time.perf_counter()
 
     def stop(self, error: BaseException | None = None) -> None:
+        """End; the error is the one by which the block was left, if by any."""
         self.seconds = time.perf_counter() - self._begin
         _current.set(self._previous)
         used = self._staged

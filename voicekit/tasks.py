@@ -20,7 +20,8 @@ class Task:
     """One request, and what the stages have made of it so far.
 
     source: where its voice comes from; voice: what the model knows of it; cut: its text in segments; seed: its own, or
-    the run's. delivered: its output is there, from the run that this one goes on with.
+    the run's. delivered: its output is there, from the run that this one goes on with. appearing: that run was stopped
+    when the files of its output got their names, so that some may be there.
     """
 
     request: Request
@@ -30,6 +31,7 @@ class Task:
     cut: Cut = field(init=False)
     seed: int = field(init=False)
     delivered: bool = False
+    appearing: bool = False
 
 
 class Tasks:

@@ -15,11 +15,14 @@ from logger_config import span, timed
 from voicekit.audio import Audio, resample
 from voicekit.checkpoint import Checkpoint
 from voicekit.complexity import complexity
-from voicekit.decoding import Decoded, Sampling, Segment, decode, embed_text
+from voicekit.decoding import Decoded, Sampling, Segment, decode, embed_text, require_numbers
 from voicekit.devices import Device, choose_device
 from voicekit.errors import AudioError, ModelUnavailable, TextError
+from voicekit.kept_weights import NOTHING_KEPT, KeptWeights
 from voicekit.key_values import Cache
-from voicekit.loading import generator, lean_gpt, load_xtts, release_pages
+from voicekit.loading import generator, kept, lean_gpt, load_xtts, release_pages
+from voicekit.log_values import size
+from voicekit.memory import MB
 from voicekit.numerals import expanded, spoken_form
 from voicekit.precision import Chosen, choose
 from voicekit.takes import Take
@@ -86,9 +89,12 @@ class Speech:
 class TTSModel:
     """XTTS v2, ready to speak: `TTSModel.load(...)`, then `condition`, then `speak`."""
 
-    def __init__(self, xtts: Any, precision: Chosen, checkpoint: Checkpoint, device: Device) -> None:
+    def __init__(
+        self, xtts: Any, precision: Chosen, checkpoint: Checkpoint, device: Device, laid_out: KeptWeights
+    ) -> None:
         """`xtts`: of `loading.load_xtts`, on the device; its GPT and its vocoder are taken out of it."""
-        self._gpt, self._generator = lean_gpt(xtts, precision.name), generator(xtts)
+        self._gpt, self._generator = lean_gpt(xtts, precision.name, laid_out), generator(xtts, laid_out)
+        self._laid_out = laid_out
         self._xtts = xtts
         self._heard: tuple[Voice, Cache] | None = None
         self.checkpoint = checkpoint
@@ -118,7 +124,17 @@ class TTSModel:
         if chosen.name == "mps":
             # MPS refuses the speaker encoder's mel ("Output channels > 65536"); it is small, so it stays here.
             xtts.hifigan_decoder.speaker_encoder.to("cpu")
-        return cls(xtts, layers, checkpoint, chosen)
+        laid_out = kept(checkpoint, layers.name) if chosen.name == "cpu" else NOTHING_KEPT
+        return cls(xtts, layers, checkpoint, chosen, laid_out)
+
+    def keep_layout(self) -> None:
+        """Write the weights as this machine runs them into the user's cache, for the next start.
+
+        Nothing is written where they came from there, and where the disk is nearly full.
+        """
+        if self._laid_out.is_new:
+            with span("Keep the weights", done="Weights kept for the next start", stage="load_model") as step:
+                step.note(file=size(self._laid_out.keep() / MB))
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -158,6 +174,11 @@ class TTSModel:
         """How many characters a text has when all is read out, and how many BPE tokens it makes."""
         return Measured(len(expanded(text, language)), len(self.tokens(text, language)))
 
+    def unknown(self, text: str, language: str) -> int:
+        """How many tokens of a text stand for characters that the model has no sign for: other scripts, symbols."""
+        sign = self._xtts.tokenizer.tokenizer.token_to_id("[UNK]")
+        return self.tokens(text, language).count(sign)
+
     def _prepared(self, text: str, language: str) -> str:
         """The text as it is tokenised; what coqui cannot read out is read out before."""
         readable = spoken_form(text, language).strip().lower()
@@ -190,6 +211,7 @@ class TTSModel:
 
         Raises:
             AudioError: no sample is long enough to be heard.
+            ModelError: the weights are damaged (`decoding.require_numbers`).
         """
         import torch
 
@@ -205,7 +227,8 @@ class TTSModel:
             conditioning = _mean([latents for latents, _, _ in heard], chunks)
             embedding = _mean([embedding for _, embedding, _ in heard], [seconds for _, _, seconds in heard])
         self._forget_ears()
-        return Voice(conditioning.cpu(), embedding.cpu(), sum(seconds for _, _, seconds in heard))
+        seconds = sum(seconds for _, _, seconds in heard)
+        return Voice(require_numbers(conditioning.cpu()), require_numbers(embedding.cpu()), seconds)
 
     def similarity(self, audio: Audio, voice: Voice) -> float:
         """How alike a recording and a voice's samples sound to XTTS's own speaker encoder: cosine, -1 to 1.
@@ -338,7 +361,7 @@ class TTSModel:
         with span("Vocode", done=done, stage="vocode", level=logging.DEBUG) as step, torch.inference_mode():
             step.count(codes=len(decoded.codes))
             embedding = voice.speaker_embedding.to(self.device.name)
-            waveform = vocode(self._generator, decoded.latents, embedding, speed=utterance.speed)
+            waveform = require_numbers(vocode(self._generator, decoded.latents, embedding, speed=utterance.speed))
             audio = Audio(waveform.numpy(), OUTPUT_RATE_HZ)
         return Take(audio, decoded.codes.numpy(), decoded.stopped)
 
@@ -364,5 +387,3 @@ def _mean(tensors: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Te
         return tensors[0]
     shares = torch.tensor(weights, dtype=torch.float32) / sum(weights)
     return torch.stack([tensor * float(share) for tensor, share in zip(tensors, shares, strict=True)]).sum(dim=0)
-
-

@@ -39,6 +39,7 @@ class SpeechSettings:
 
     @property
     def sampling(self) -> Sampling:
+        """The part that the choice of codes needs."""
         return Sampling(self.temperature, self.top_k, self.top_p, self.repetition_penalty)
 
 

@@ -7,12 +7,10 @@ not why a file is kept.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import struct
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +29,6 @@ MOST_BYTES = 16 << 20  # the released model's voice has 133 kB
 LATENTS, EMBEDDING_SHAPE = 32, (1, 512, 1)  # the perceiver's and the speaker encoder's outputs of every XTTS v2
 _DIGEST = "sha256"
 _ARRAYS = ("conditioning", "speaker_embedding")
-_STALE_S = 86_400.0  # an unfinished file this old was left by a process that was killed
 
 
 class Damaged(Exception):
@@ -66,15 +63,11 @@ def write(path: Path, heard: Heard, *, overwrite: bool) -> None:
 
 
 def private_folder(folder: Path) -> None:
-    """Make a folder that only its owner can look into, and rid it of what killed processes left. Raises OSError."""
+    """Make a folder that only its owner can look into. Raises OSError."""
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.mkdir(exist_ok=True, mode=0o700)
     if os.name == "posix" and folder.stat().st_mode & 0o077:
         folder.chmod(0o700)
-    for left in folder.glob(".*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > _STALE_S:
-                left.unlink()
 
 
 def read(path: Path) -> Heard:

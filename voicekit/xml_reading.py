@@ -18,6 +18,10 @@ _OF_XML = frozenset({b"amp", b"lt", b"gt", b"quot", b"apos"})
 _DOCTYPE = re.compile(rb"<!DOCTYPE[^\[>]{0,2000}(?:\[.*?\]\s*)?>", re.DOTALL)
 # In XHTML `<title/>` is empty; in HTML it would swallow the rest of the page. HTML's own empty elements stay.
 _CLOSED = re.compile(rb"<(?!(?:area|base|br|col|hr|img|input|link|meta|wbr)\b)([A-Za-z][\w:.-]*+)([^<>]*)/>")
+# libxml2 compares each attribute of an HTML element with all before it: a tag that is nothing else takes hours.
+_MOST_ATTRIBUTES = 500
+_ATTRIBUTE = rb"""[^\s=<>/]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)?+)?+"""
+_CROWDED = re.compile(rb"<[A-Za-z][^\s<>/]*+(?:[\s/]++%b){%d}" % (_ATTRIBUTE, _MOST_ATTRIBUTES))
 _PROLOGUE_BYTES = 4096
 _OPS = "{http://www.idpf.org/2007/ops}type"
 
@@ -39,7 +43,8 @@ def parse_page(data: bytes) -> _Element | None:
     """The root of an XHTML page: as XML where it is such, else as HTML; None for an empty page.
 
     Raises:
-        ValueError: the page nests deeper than any parser goes, so that its end would be lost.
+        ValueError: the page nests deeper than any parser goes, so that its end would be lost; or a tag has more
+            attributes than any page needs.
     """
     from lxml import etree
 
@@ -55,6 +60,8 @@ def parse_page(data: bytes) -> _Element | None:
 def _as_html(data: bytes) -> _Element | None:
     from lxml import etree
 
+    if _CROWDED.search(data):
+        raise ValueError("an element has too many attributes")
     encoding = "utf-8" if _is_utf8(data) else None
     parser = etree.HTMLParser(no_network=True, remove_comments=True, remove_pis=True, encoding=encoding,
                               huge_tree=True)  # 2,048 levels instead of 256: tags that nobody closed add up
@@ -63,7 +70,7 @@ def _as_html(data: bytes) -> _Element | None:
     except etree.XMLSyntaxError:
         root = None
     if any(error.type_name == "ERR_RESOURCE_LIMIT" for error in parser.error_log):
-        raise ValueError("nested too deep")
+        raise ValueError("its elements nest too deep")
     return root
 
 
