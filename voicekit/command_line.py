@@ -27,6 +27,7 @@ from voicekit import __version__
 from voicekit.errors import OutputError, VoiceError
 from voicekit.eta import Eta
 from voicekit.log_lines import escape, shorten_home
+from voicekit.memory_shortage import shortage
 from voicekit.stage_clock import Stopwatch
 from voicekit.standard_output import abandon_stdout
 
@@ -241,7 +242,7 @@ def run_command(
             _print_result(_completed(result, this_run, stages) if args.json else None, line)
         except BaseException as error:  # the one door: whatever it is becomes a message and an exit code
             rest.stop()
-            _report(error, this_run, messages, log_dir, as_json=args.json)
+            _report(shortage(error) or error, this_run, messages, log_dir, as_json=args.json)
     return this_run.exit_code
 
 
