@@ -150,6 +150,7 @@ def interrupt():
     while not any(name.endswith(".part") for name in os.listdir(folder)):
         time.sleep(0.001)
     os.kill(os.getpid(), signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
 threading.Thread(target=interrupt, daemon=True).start()
 with a.writing(folder + "/a.mp3", 48_000, overwrite=True) as file:
     while True:
