@@ -168,13 +168,6 @@ def test_a_pipe_without_a_writer_is_refused_and_not_waited_for(tmp_path: Path) -
     assert "AudioError" in done.stderr and "not a regular file" in done.stderr
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_refuses_what_may_not_be_read(tmp_path: Path) -> None:
-    (tmp_path / "a.wav").write_bytes(wav_bytes(Audio(tone(), 24_000)))
-    (tmp_path / "a.wav").chmod(0)
-    refusal(tmp_path / "a.wav", "may not be read")
-
-
 @pytest.mark.parametrize(
     "content",
     [
