@@ -42,7 +42,8 @@ def no_room(folder: Path, *, kib: int) -> Iterator[dict[str, object]]:
         ["mount", "-t", "tmpfs", "-o", f"size={kib}k,mode=755", "none", str(folder)], capture_output=True, check=False
     ).returncode == 0  # fmt: skip
     try:
-        yield {} if mounted else {"preexec_fn": _limited}
+        # Without a PATH: espeak-ng, which coqui asks for its version, does not live with this limit.
+        yield {} if mounted else {"preexec_fn": _limited, "environment": {"PATH": ""}}
     finally:
         if mounted:
             subprocess.run(["umount", str(folder)], check=True)
@@ -68,7 +69,8 @@ def check_refused(place: Place, code: int, before: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("command", [
-    clone("--text", "A dog barks at the moon.", "-o", "a.wav", "--subtitles", "srt", "--sample-rate", "48000"),
+    clone("--text", "A dog barks at the moon.", "-o", "a.wav", "--subtitles", "srt", "--sample-rate", "48000",
+          "--no-preprocess"),  # where a limit stands for the disk, it is on temporary files, too
     improve("-o", "a.wav"),
 ], ids=["clone", "improve"])  # fmt: skip
 def test_no_room_for_the_output(command: list[str], make: Make) -> None:
@@ -119,7 +121,7 @@ def test_no_room_for_caches_and_log_costs_only_these(make: Make) -> None:
             room.enter_context(no_room(log, kib=4))
         (cache / "voice-cloning").mkdir(exist_ok=True)
         shutil.move(place.root / "models", cache / "voice-cloning" / "rehearsal")
-        code, told = place.run(clone(*SHORT), **limits)
+        code, told = place.run(clone(*SHORT, "--no-preprocess"), **limits)
         assert code == 0, told
         assert len(soundfile.read(place.out / "a.opus")[0])
         assert "journal cannot be written" in told

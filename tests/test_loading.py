@@ -21,8 +21,9 @@ from typing import Any
 
 import pytest
 
+from voicekit import loading
 from voicekit.checkpoint import from_folder
-from voicekit.errors import ModelError
+from voicekit.errors import ModelError, ModelUnavailable
 from voicekit.loading import import_xtts, load_xtts, read_state
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -539,3 +540,16 @@ def test_pages_of_a_file_with_any_name_are_given_back_and_read_again(tiny_checkp
     release_pages([tensor, heap])
     assert torch.equal(tensor, before)
     assert bool((heap == 1).all())  # memory that is no file's is left alone
+
+
+@pytest.mark.parametrize("trouble", [
+    ImportError("no module"), OSError("libtorch.so: file too short"),
+    subprocess.CalledProcessError(-25, ["espeak-ng", "--version"]),
+])  # fmt: skip
+def test_packages_that_do_not_work_are_told_of(monkeypatch: pytest.MonkeyPatch, trouble: Exception) -> None:
+    def broken() -> None:
+        raise trouble
+
+    monkeypatch.setattr(loading, "import_classes", broken)
+    with pytest.raises(ModelUnavailable, match="cannot be imported"):
+        loading.import_model()

@@ -14,6 +14,7 @@ import json
 import mmap
 import os
 import pickle
+import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,11 +73,12 @@ def import_model() -> None:
     """Import torch and what is used of coqui's (1.5 s).
 
     Raises:
-        ModelUnavailable: coqui-tts or one of its packages is missing or does not fit.
+        ModelUnavailable: coqui-tts or one of its packages is missing or does not fit. It asks espeak-ng for its
+            version, where that is installed; one that cannot even say this counts, too.
     """
     try:
         import_classes()
-    except ImportError as error:
+    except (ImportError, OSError, subprocess.SubprocessError) as error:
         raise _unavailable(error) from error
 
 
@@ -95,7 +97,7 @@ def import_xtts() -> Any:
     return Xtts
 
 
-def _unavailable(error: ImportError) -> ModelUnavailable:
+def _unavailable(error: Exception) -> ModelUnavailable:
     return ModelUnavailable(
         f"XTTS cannot be imported ({error}).",
         "Install the packages: python -m pip install -r requirements.txt"
