@@ -27,6 +27,7 @@ from voicekit import (
     clone_plans,
     clone_results,
     cutting,
+    leftovers,
     loading,
     machine,
     model_finding,
@@ -65,7 +66,6 @@ from voicekit.delivery import Delivery
 from voicekit.devices import import_packages
 from voicekit.errors import AudioError, OutputError, TextError
 from voicekit.jobs import read_jobs
-from voicekit.journal import remove_old
 from voicekit.language_check import looks_like
 from voicekit.log_values import size
 from voicekit.measurement import HEARD_S, measure_cheaply
@@ -231,7 +231,9 @@ def clone_requests(
             import_packages(settings.threads)
             log_torch_info(logger)
         tts = _load_model(weights, settings, listener)
-        tasks.each(functools.partial(_condition, tts=tts, ears=ears, listener=listener, again=resumed.again))
+        chosen = replace(resumed.pins, precision=tts.precision, threads=machine.threads() or 0)
+        resumed = replace(resumed, pins=chosen)
+        tasks.each(functools.partial(_condition, tts=tts, ears=ears, listener=listener, resumed=resumed))
     with span("Split", done="Text split", stage="preprocess") as step:
         tasks.each(functools.partial(_cut, tts=tts, listener=listener,
                                      batch_size=-(-settings.batch_size // len(requests))))  # fmt: skip
@@ -260,7 +262,7 @@ def _check(task: Task, listener: Listener) -> None:
 
 def _resume(tasks: Tasks, settings: CloneSettings, listener: Listener, *, listens: bool) -> Resumed:
     """What earlier runs left of this command, and of single requests of it; then refuse what cannot be written."""
-    remove_old()
+    leftovers.remove()
     resumed = resuming.begin(tasks.left, settings, listens=listens)
     if resumed.again and settings.redo is None:
         listener.note("This command was interrupted: what it had spoken is taken as it is, the rest follows.")
@@ -355,14 +357,15 @@ def _load_model(weights: Checkpoint, settings: CloneSettings, listener: Listener
     return tts
 
 
-def _condition(task: Task, tts: TTSModel, ears: Ears, listener: Listener, *, again: bool) -> None:
+def _condition(task: Task, tts: TTSModel, ears: Ears, listener: Listener, resumed: Resumed) -> None:
     """The task's voice, as the model knows it; kept under a name where that is asked for."""
     settings, language = task.request.settings, task.request.language
     if language not in tts.languages:
         raise TextError(f"This model does not speak '{language}'.", f"It speaks {', '.join(tts.languages)}.")
     task.voice = ears.voice(task.source, tts)
     if settings.save_voice is not None and task.number == 0:
-        voices.save(task.voice, task.source, tts.checkpoint, settings, listener, again=again)
+        resumed.journal.pin(resumed.pins)  # a run that is killed from here on knows the saved voice for its own
+        voices.save(task.voice, task.source, tts.checkpoint, settings, listener, again=resumed.again)
 
 
 def _cut(task: Task, tts: TTSModel, listener: Listener, batch_size: int) -> None:
@@ -387,8 +390,7 @@ def _speak(
     recogniser: Recogniser | None,
 ) -> tuple[Cloned, ...]:
     """Speak what the journal does not hold, and write each output as its segments come."""
-    pins = replace(resumed.pins, precision=tts.precision, threads=machine.threads() or 0)
-    record = resuming.Record(resumed.journal, pins, tasks)
+    record = resuming.Record(resumed.journal, resumed.pins, tasks)
     retries = (RETRIES if tts.checkpoint.trained else 0) if settings.retries is None else settings.retries
     readings, speakers = narration.casting(tasks.left, tts)
     groups = speech_plan.plan(readings, settings.batch_size, 1 + retries, first_alone=resumed.listens)
@@ -399,9 +401,9 @@ def _speak(
         span("Voice cloning", started="Voice cloning started", done="Voice cloning completed", memory=True,
              logger=logger) as step,
     ):  # fmt: skip
-        for line, spoken in narration.narrate(tts, groups, speakers, resumed.journal, pins.redo):
+        for line, spoken in narration.narrate(tts, groups, speakers, resumed.journal, resumed.pins.redo):
             delivery.add(line, spoken)
-        step.note(segments=sum(len(group.lines) for group in groups), groups=len(groups), seed=pins.seed,
+        step.note(segments=sum(len(group.lines) for group in groups), groups=len(groups), seed=resumed.pins.seed,
                   batch_size=settings.batch_size)
     record.finish()
     for cloned in delivery.done:

@@ -24,6 +24,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+import simple_voice_clone
 from simple_voice_clone import main
 from tests import spoken_faults
 from tests.test_epub_reading import build, navigation, page
@@ -801,6 +802,27 @@ def test_weights_that_an_earlier_run_laid_out_speak_the_same_bytes(tmp_path: Pat
     assert spoken("third") == first
     assert path.read_bytes() != damaged
     assert spoken("fourth") == first
+
+
+@pytest.mark.usefixtures("own_voices")
+def test_a_run_that_was_stopped_behind_the_saving_of_its_voice_goes_on(
+    voice_file: Path, quick: list[Utterance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    wanted = ("--voice", voice_file, "--text", "A dog.", "--save-voice", "anna", "-o", "out.wav", "-q")
+    with monkeypatch.context() as patched:
+        patched.setattr(simple_voice_clone, "_cut", stopped)
+        assert clone(*wanted) == 130
+    assert profiles.exists("anna") and not Path("out.wav").exists()
+    assert clone(*wanted) == 0
+    assert Path("out.wav").exists()
+    journal.remove_old(days=0)
+    assert clone(*wanted, "--force") == 0  # asked for
+    journal.remove_old(days=0)
+    Path("out.wav").unlink()
+    assert clone(*wanted) == 1  # another run's voice is not replaced unasked
 
 
 @pytest.mark.parametrize(("text", "warned"), [

@@ -1,0 +1,18 @@
+"""What killed runs left unfinished in the user's folders, and journals that nobody came back for: removed.
+
+A file that is being written sweeps its own folder (`voicekit.scratch_folders`), but into a cache that has all it needs
+nothing is written any more.
+"""
+
+from __future__ import annotations
+
+from voicekit import conditioning_cache, journal, kept_weights, profiles, remembered
+from voicekit.scratch_folders import remove_left
+
+
+def remove() -> None:
+    """Remove them; what a living process holds stays, and what cannot be removed stays."""
+    journal.remove_old()
+    remembered_folder = remembered.path_of("any").parent
+    for folder in (remembered_folder, conditioning_cache.folder(), kept_weights.folder(), profiles.folder()):
+        remove_left(folder)
