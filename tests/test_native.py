@@ -9,6 +9,7 @@ import pytest
 
 from voicekit import native
 from voicekit.native import Kernels, Unavailable, kernels
+from voicekit.native_kernels import GELU
 
 torch = pytest.importorskip("torch")
 
@@ -85,7 +86,11 @@ def attend(compiled: Kernels, size: int, stored: Any, voice: int, told: int | No
     together = torch.randn(rows, 3 * heads * size, generator=source(2))  # as the GPT's first product leaves them
     queries = together[:, : heads * size].view(rows, heads, size)
     starts = torch.tensor([32, 40, 50, 76, 33])
-    ours = compiled.attend(queries, keys, values, starts, voice if told is None else told)
+    ours = torch.empty(3, heads * size, 2)  # blocks of two rows: the last has one
+    compiled.attend(together, (keys, values), starts, voice if told is None else told, ours)
+    ours = ours.transpose(1, 2).reshape(6, -1)[:rows]
+    newest = together.view(rows, 3, heads, size)[:, 1:].to(stored)
+    assert torch.equal(keys[:, :, -1], newest[:, 0]) and torch.equal(values[:, :, -1], newest[:, 1])
     at = torch.arange(length)
     hidden = (at >= voice) & (at < starts[:, None])
     bias = torch.zeros(hidden.shape, dtype=torch.float64).masked_fill(hidden, -torch.inf)[:, None, None]
@@ -100,9 +105,43 @@ def test_scores_far_apart_neither_overflow_nor_vanish(compiled: Kernels) -> None
     keys = torch.zeros(1, 1, 40, 16)
     keys[0, 0, 7] = 100.0
     values = torch.arange(40.0)[None, None, :, None].expand(1, 1, 40, 16).contiguous()
-    queries = torch.full((1, 1, 16), 25.0)
-    heard = compiled.attend(queries, keys, values, torch.tensor([32]), 32)
-    assert torch.equal(heard, torch.full((1, 16), 7.0))
+    together = torch.cat([torch.full((1, 16), 25.0), torch.zeros(1, 32)], dim=1)
+    heard = torch.empty(1, 16, 1)
+    compiled.attend(together, (keys, values), torch.tensor([32]), 32, heard)
+    assert torch.equal(heard, torch.full((1, 16, 1), 7.0))
+
+
+@pytest.mark.parametrize("rows", [1, 5, 12, 25])
+def test_gelu_is_torchs_and_lies_in_blocks(compiled: Kernels, rows: int) -> None:
+    x, weight, bias = (torch.randn(shape, generator=source(number))
+                       for number, shape in enumerate([(rows, 64), (64, 96), (96,)]))  # fmt: skip
+    bias *= 30.0  # far from zero, too
+    blocks, block = compiled.blocks(rows)
+    outputs = torch.empty(blocks, 96, block)
+    compiled.product(in_blocks(x, blocks, block), compiled.panels(weight, torch.float32), bias, outputs, GELU)
+    exact = torch.nn.functional.gelu(x.double() @ weight.double() + bias.double(), approximate="tanh")
+    assert snr_db(in_rows(outputs)[:rows], exact) > EXACT_DB[torch.float32]
+
+
+@pytest.mark.parametrize("rows", [1, 5, 12, 25])
+def test_norms_are_torchs_and_lie_in_blocks(compiled: Kernels, rows: int) -> None:
+    x, weight, bias = (torch.randn(shape, generator=source(number))
+                       for number, shape in enumerate([(rows, 96), (96,), (96,)]))  # fmt: skip
+    x = (3.0 + x) * torch.logspace(-3, 3, rows)[:, None]
+    blocks, block = compiled.blocks(rows)
+    outputs = torch.zeros(blocks, 96, block)
+    compiled.norm(x, weight, bias, 1e-5, outputs)
+    exact = torch.nn.functional.layer_norm(x.double(), (96,), weight.double(), bias.double(), 1e-5)
+    assert snr_db(in_rows(outputs)[:rows], exact) > EXACT_DB[torch.float32]
+
+
+def in_blocks(x: Any, blocks: int, block: int) -> Any:
+    padded = torch.cat([x, torch.zeros(blocks * block - len(x), x.shape[1])])
+    return padded.view(blocks, block, -1).transpose(1, 2).contiguous()
+
+
+def in_rows(blocked: Any) -> Any:
+    return blocked.transpose(1, 2).reshape(-1, blocked.shape[1])
 
 
 def test_what_does_not_fit_is_said(compiled: Kernels) -> None:

@@ -16,6 +16,7 @@ from voicekit.kept_weights import NOTHING_KEPT, KeptWeights
 from voicekit.key_values import Cache
 from voicekit.matrices import GivenBack, Layout, Matrix
 from voicekit.native import Kernels
+from voicekit.native_kernels import ADD, GELU
 
 if TYPE_CHECKING:
     import torch
@@ -85,7 +86,7 @@ class LeanGPT:
     def hear(self, conditioning: torch.Tensor) -> Cache:
         """The voice, float32 [1, 32, width], as a cache of one row from which others begin (`Cache.for_rows`)."""
         shape = (len(self.layers), 2, 1, self.heads, 0, self.width // self.heads)
-        heard = Cache(conditioning.new_zeros(shape, dtype=self.dtype), self._kernels)
+        heard = Cache(conditioning.new_zeros(shape, dtype=self.dtype))
         self.read([conditioning[0]], heard)
         return heard.as_voice()
 
@@ -104,8 +105,12 @@ class LeanGPT:
         """One position more for each row, float32 [rows, width] -> its states [rows, width], float32."""
         from torch.nn.functional import layer_norm
 
-        bias = cache.extend()
-        states = self._through(embedded.clone(), lambda layer, qkv: cache.attend(layer, qkv, bias))
+        cache.extend()
+        if self._kernels:
+            states = self._natively(self._kernels, embedded, cache)
+        else:
+            hidden = cache.hidden()
+            states = self._through(embedded.clone(), lambda layer, qkv: cache.attend(layer, qkv, hidden))
         return layer_norm(states, (self.width,), *self._last_norm, NORM_EPSILON)
 
     def _through(self, x: torch.Tensor, attend: Callable[[int, torch.Tensor], torch.Tensor]) -> torch.Tensor:
@@ -121,6 +126,24 @@ class LeanGPT:
             y = layer.up(layer_norm(x, (self.width,), *layer.norm_2, NORM_EPSILON))
             x = layer.down.add(gelu(y, approximate="tanh"), x)
         return x
+
+    def _natively(self, kernels: Kernels, embedded: torch.Tensor, cache: Cache) -> torch.Tensor:
+        """What `_through` does, for one position of each row, in the kernels' own layouts: [rows, width]."""
+        rows = len(embedded)
+        blocks, block = kernels.blocks(rows)
+        x = embedded.new_zeros((blocks * block, self.width))
+        x[:rows] = embedded
+        y, z = (embedded.new_empty((blocks, each, block)) for each in (self.width, 4 * self.width))
+        qkv = embedded.new_empty((blocks * block, 3, self.width))
+        for number, layer in enumerate(self.layers):
+            kernels.norm(x, *layer.norm_1, NORM_EPSILON, y)
+            kernels.product(y, layer.qkv.weight, layer.qkv.bias, qkv)
+            kernels.attend(qkv, cache.held(number), cache.start, cache.voice, y)
+            kernels.product(y, layer.out.weight, layer.out.bias, x, ADD)
+            kernels.norm(x, *layer.norm_2, NORM_EPSILON, y)
+            kernels.product(y, layer.up.weight, layer.up.bias, z, GELU)
+            kernels.product(z, layer.down.weight, layer.down.bias, x, ADD)
+        return x[:rows]
 
     def latents(self, states: torch.Tensor) -> torch.Tensor:
         """What the vocoder needs, and from which the next code is chosen: [rows, width]."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from voicekit.native import Kernels
-
 if TYPE_CHECKING:
     import torch
 
@@ -24,22 +22,22 @@ class Cache:
     start: int64 [rows], the first position behind them that is not padding.
     """
 
-    def __init__(self, store: torch.Tensor, kernels: Kernels | None = None) -> None:
+    def __init__(self, store: torch.Tensor) -> None:
         """`store`: keys and values so far, [layers, 2, rows, heads, positions, size]: the voice, or nothing yet."""
         import torch
 
-        self._store, self._kernels = store, kernels
+        self._store = store
         self.voice = self.length = int(store.shape[4])
         self.start = torch.full((store.shape[2],), self.voice, dtype=torch.long, device=store.device)
 
     def as_voice(self) -> Cache:
         """The same, taken as the voice with which rows begin, and no larger than it is."""
-        return Cache(self._store[..., : self.length, :].clone(), self._kernels)
+        return Cache(self._store[..., : self.length, :].clone())
 
     def for_rows(self, rows: int) -> Cache:
         """A cache of so many rows that begin with what this one, of a single row, holds."""
         heard = self._store[..., : self.length, :].expand(-1, -1, rows, -1, -1, -1)
-        return Cache(heard, self._kernels)
+        return Cache(heard)
 
     @property
     def rows(self) -> int:
@@ -75,14 +73,22 @@ class Cache:
         may = torch.ones(len(qkv), self.voice + len(qkv), dtype=torch.bool, device=qkv.device).tril(self.voice)
         return scaled_dot_product_attention(query[None], keys[None], values[None], attn_mask=may)[0].transpose(0, 1)
 
-    def extend(self) -> torch.Tensor | None:
-        """One position more; what is added to its scores, [rows, 1, 1, all], or None where nothing is hidden."""
-        import torch
-
+    def extend(self) -> None:
+        """One position more for each row, which a layer's newest key and value are to be written to."""
         self._reserve(self.length + 1)
         self.length += 1
-        if self._kernels or not bool((self.start > self.voice).any()):
-            return None  # the kernels look at `start` themselves
+
+    def held(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """A layer's keys and values, each [rows, heads, length, size]; they may be written to."""
+        both = self._store[layer, :, :, :, : self.length]
+        return both[0], both[1]
+
+    def hidden(self) -> torch.Tensor | None:
+        """What is added to the scores of padding, [rows, 1, 1, length]; None where there is none."""
+        import torch
+
+        if not bool((self.start > self.voice).any()):
+            return None
         at = torch.arange(self.length, device=self.start.device)
         hidden = (at >= self.voice) & (at < self.start[:, None])
         bias = torch.zeros(hidden.shape, dtype=self._store.dtype, device=at.device)
@@ -91,18 +97,14 @@ class Cache:
     def attend(self, layer: int, qkv: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """The newest position of each row hears all of them: [rows, 3, heads, size] -> [rows, heads * size].
 
-        bias: of `extend`.
+        bias: of `hidden`.
         """
         from torch.nn.functional import scaled_dot_product_attention
 
-        query, keys, values = qkv.unbind(1)  # each [rows, heads, size]
-        both = self._store[layer, :, :, :, : self.length]
-        both[0, :, :, -1] = keys
-        both[1, :, :, -1] = values
-        if self._kernels:
-            return self._kernels.attend(query, both[0], both[1], self.start, self.voice)
-        heard = scaled_dot_product_attention(query[:, :, None], both[0], both[1], attn_mask=bias)
-        return heard[:, :, 0].flatten(1)
+        query, key, value = qkv.unbind(1)  # each [rows, heads, size]
+        keys, values = self.held(layer)
+        keys[:, :, -1], values[:, :, -1] = key, value
+        return scaled_dot_product_attention(query[:, :, None], keys, values, attn_mask=bias)[:, :, 0].flatten(1)
 
     def _reserve(self, positions: int) -> None:
         """Make room for so many positions in all."""

@@ -14,8 +14,8 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voicekit import native_kernels
-from voicekit.native_kernels import ROWS
+from voicekit import native_code, native_kernels
+from voicekit.native_kernels import ADD, ROWS, STORE
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +40,7 @@ def kernels() -> Kernels | None:
 
 
 class Kernels:
-    """Products and attention on float32 inputs, with weights and caches of float32 or float16.
+    """Products, norms and attention on float32 inputs, with weights and caches of float32 or float16.
 
     lanes: float32 values in a vector, 8 or 16; None chooses what the processor has.
     """
@@ -51,7 +51,7 @@ class Kernels:
         self._engines: list[Any] = []  # code lives as long as its engine
         self._compiled: dict[tuple[Any, ...], int] = {}
         _introduce(self._openmp)
-        self.attend_address("float32", 4 * self.lanes)  # now, if it cannot be compiled
+        self._address("attention", 4 * self.lanes, "float32")  # now, if it cannot be compiled
 
     @property
     def panel_width(self) -> int:
@@ -64,51 +64,72 @@ class Kernels:
 
     def takes(self, dtype: torch.dtype) -> bool:
         """Whether weights and caches may be of this type."""
-        return _name(dtype) in native_kernels.STORED
+        return _name(dtype) in native_code.STORED
 
     def panels(self, weight: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """A matrix [depth, width] cut into panels: [panels, depth, panel width], contiguous."""
         depth, width = weight.shape
         return weight.to(dtype).view(depth, width // self.panel_width, self.panel_width).transpose(0, 1).contiguous()
 
+    def blocks(self, rows: int) -> tuple[int, int]:
+        """In how many blocks so many rows go through a matrix, and of how many rows each: the last may be padded."""
+        blocks = -(-rows // ROWS[-1])
+        return blocks, next(each for each in ROWS if each * blocks >= rows)
+
     def multiply(
         self, x: torch.Tensor, panels: torch.Tensor, bias: torch.Tensor, onto: torch.Tensor | None = None
     ) -> torch.Tensor:
         """x W + bias, float32 [rows, depth] -> [rows, width]; `onto` (contiguous) gets it added, in place."""
-        rows, depth = x.shape
-        blocks = -(-rows // ROWS[-1])
-        block = next(each for each in ROWS if each * blocks >= rows)
-        padded = block * blocks
-        inputs, width = _in_blocks(x, blocks, padded), panels.shape[0] * panels.shape[2]
-        outputs = onto if onto is not None and padded == rows else x.new_empty((padded, width))
-        address = self._address("linear", block, _name(panels.dtype))
-        self.run(address, inputs, panels, bias, outputs, depth, width, panels.shape[0], blocks, outputs is onto)
-        if padded == rows:
+        rows = len(x)
+        blocks, block = self.blocks(rows)
+        whole = blocks * block == rows
+        outputs = onto if onto is not None and whole else x.new_empty((blocks * block, len(bias)))
+        self.product(_in_blocks(x, blocks, block), panels, bias, outputs, ADD if outputs is onto else STORE)
+        if whole:
             return outputs
         return outputs[:rows] if onto is None else onto.add_(outputs[:rows])
 
-    def attend(
-        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, starts: torch.Tensor, voice: int
-    ) -> torch.Tensor:
-        """One query a row over what a cache holds: float32 [rows, heads * size].
+    def product(
+        self, inputs: torch.Tensor, panels: torch.Tensor, bias: torch.Tensor, outputs: torch.Tensor, finish: int = STORE
+    ) -> None:
+        """x W + bias, with x in blocks: float32 [blocks, depth, block].
 
         Args:
-            queries: float32 [rows, heads, size], each row's values in one piece.
-            keys, values: [rows, heads, length, size] of float32 or float16; positions lie behind each other.
-            starts: int64 [rows]; positions from `voice` up to a row's start are padding.
+            inputs, panels, bias, outputs: contiguous.
+            outputs: float32 [blocks * block, width]; with GELU [blocks, width, block].
+            finish: STORE, ADD or GELU of `voicekit.native_kernels`.
         """
-        rows, heads, length, size = keys.shape
-        threads = _threads()
-        room = length + 2 * self.lanes
-        scores, outputs = queries.new_empty(threads * room), queries.new_empty((rows, heads * size))
-        address = self.attend_address(_name(keys.dtype), size)
-        self.run(address, queries, keys, values, outputs, starts, scores, rows, heads,
-                  queries.stride(0), keys.stride(0), keys.stride(1), voice, length, room)  # fmt: skip
-        return outputs
+        blocks, depth, block = inputs.shape
+        address = self._address("linear", block, _name(panels.dtype))
+        self.run(address, inputs, panels, bias, outputs, depth, len(bias), len(panels), blocks, finish)
 
-    def attend_address(self, stored: str, size: int) -> int:
-        """The compiled attention over heads of `size` in a cache of the type `stored`."""
-        return self._address("attention", size, stored)
+    def norm(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, epsilon: float, outputs: torch.Tensor
+    ) -> None:
+        """Each row's layer norm: contiguous float32 [rows, width] -> [blocks, width, block]."""
+        address = self._address("norm", epsilon, "float32")
+        self.run(address, x, weight, bias, outputs, *x.shape, outputs.shape[2])
+
+    def attend(
+        self, qkv: torch.Tensor, cache: tuple[torch.Tensor, torch.Tensor], starts: torch.Tensor, voice: int,
+        outputs: torch.Tensor,
+    ) -> None:  # fmt: skip
+        """The newest position of each row enters the cache, at its end, and hears what the cache holds.
+
+        Args:
+            qkv: contiguous float32 [rows or more, 3, heads * size].
+            cache: keys and values, each [rows, heads, length, size] of float32 or float16; positions lie behind
+                each other.
+            starts: int64 [rows]; positions from `voice` up to a row's start are padding.
+            outputs: float32 [blocks, heads * size, block].
+        """
+        keys, values = cache
+        rows, heads, length, size = keys.shape
+        room = length + 2 * self.lanes
+        scores = qkv.new_empty(_threads() * room)
+        address = self._address("attention", size, _name(keys.dtype))
+        self.run(address, qkv, keys, values, outputs, starts, scores, rows, heads,
+                 keys.stride(0), keys.stride(1), voice, length, room, outputs.shape[2])  # fmt: skip
 
     def run(self, address: int, *arguments: torch.Tensor | int) -> None:
         """Call compiled code on all of torch's threads; tensors are handed over as addresses, contiguous ones."""
@@ -116,7 +137,7 @@ class Kernels:
         packed = (ctypes.c_int64 * len(values))(*values)
         self._openmp.GOMP_parallel(address, ctypes.addressof(packed), _threads(), 0)
 
-    def _address(self, kind: str, size: int, stored: str) -> int:
+    def _address(self, kind: str, size: float, stored: str) -> int:
         key = (kind, size, stored)
         if key not in self._compiled:
             self._compiled[key] = self.compile(getattr(native_kernels, kind)(size, self.lanes, stored))
@@ -139,13 +160,13 @@ class Kernels:
         return int(engine.get_function_address("run"))
 
 
-def _in_blocks(x: torch.Tensor, blocks: int, padded: int) -> torch.Tensor:
-    """[rows, depth] -> [blocks, depth, rows of a block]; rows that are missing are zeros."""
+def _in_blocks(x: torch.Tensor, blocks: int, block: int) -> torch.Tensor:
+    """[rows, depth] -> [blocks, depth, block]; rows that are missing are zeros."""
     from torch.nn.functional import pad
 
-    if padded > x.shape[0]:
-        x = pad(x, (0, 0, 0, padded - x.shape[0]))
-    return x.view(blocks, padded // blocks, x.shape[1]).transpose(1, 2).contiguous()
+    if blocks * block > len(x):
+        x = pad(x, (0, 0, 0, blocks * block - len(x)))
+    return x.view(blocks, block, x.shape[1]).transpose(1, 2).contiguous()
 
 
 def _name(dtype: torch.dtype) -> str:

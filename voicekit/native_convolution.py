@@ -23,10 +23,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from voicekit.native_kernels import Code
+from voicekit.native_code import Code
 
-ARGUMENTS = ("inputs", "weights", "bias", "outputs", "added", "scratch", "room", "steps", "channels", "dilation",
-             "padding", "tiles", "groups", "slope_before", "slope")  # fmt: skip
+POINTERS = ("inputs", "weights", "bias", "outputs")
+NUMBERS = ("added", "scratch", "room", "steps", "channels", "dilation", "padding", "tiles", "groups", "slope_before",
+           "slope")  # fmt: skip
 GROUP = {16: 12, 8: 6}  # tiles in one product, by lanes: two vectors of sums a tile must fit into the registers
 
 
@@ -91,8 +92,8 @@ class _Scratch:
 
 
 def source(tiling: Tiling, lanes: int) -> str:
-    """LLVM code of a convolution: the arguments are `ARGUMENTS`; groups of tiles are shared among the threads."""
-    code = Code(ARGUMENTS, lanes, "float32")
+    """LLVM code of a convolution, with the arguments `POINTERS` and `NUMBERS`; threads share groups of tiles."""
+    code = Code(POINTERS, NUMBERS, lanes)
     of_outputs, _, of_inputs = matrices(tiling)
     scratch = _Scratch(code, tiling)
     first, end = code.my_share(code.arguments["groups"])
