@@ -265,7 +265,7 @@ def _resume(tasks: Tasks, settings: CloneSettings, listener: Listener, *, listen
     leftovers.remove()
     resumed = resuming.begin(tasks.left, settings, listens=listens)
     if resumed.again and settings.redo is None:
-        listener.note("This command was interrupted: what it had spoken is taken as it is, the rest follows.")
+        listener.note("An earlier run of this command has not finished: what it spoke is taken, the rest follows.")
     earlier = {*listener.earlier(), *resumed.pins.delivered}
     for task in tasks.left:
         task.seed = resumed.pins.seed if task.request.settings.seed is None else task.request.settings.seed

@@ -170,6 +170,17 @@ def whole(handler: Handler, content: bytes) -> None:
     handler.wfile.write(content)
 
 
+def whole_and_cut(after: int) -> Fault:
+    """The file from its beginning, whatever range was asked for, and a closed connection behind so many bytes."""
+
+    def answer(handler: Handler, content: bytes) -> None:
+        handler.head(200, {"Content-Length": str(len(content))})
+        handler.send_quietly(content[:after])
+        handler.close_connection = True
+
+    return answer
+
+
 def other_range(start: int, *, said: bool) -> Fault:
     """A 206 with another part of the file; whether its header says so."""
 

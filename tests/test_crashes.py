@@ -157,7 +157,7 @@ def go_on(place: Place, command: list[str], expected: Undisturbed) -> None:
     assert _compared(place.outputs()) == expected.files
     assert place.litter() == []
     assert spoken <= place.groups()
-    if spoken and "was interrupted: what it had spoken" in told and "--jobs" not in command:
+    if spoken and "has not finished: what it spoke" in told and "--jobs" not in command:
         assert "spoken before, taken from the journal" in told
 
 

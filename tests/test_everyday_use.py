@@ -333,7 +333,7 @@ def test_an_interrupted_list_goes_on(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert clone("--jobs", "jobs.jsonl", "--json") == 0
     captured = capsys.readouterr()
     result = json.loads(captured.out)
-    assert "This command was interrupted" in captured.err
+    assert "An earlier run of this command" in captured.err
     assert (result["done"], result["failed"]) == (3, [])
     after = Path("1.wav").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
@@ -387,7 +387,7 @@ def test_a_text_that_was_killed_goes_on_and_gives_the_same_file(
     assert main([*wanted, "--json"]) == 0
     captured = capsys.readouterr()
     result = json.loads(captured.out)
-    assert "This command was interrupted" in captured.err
+    assert "An earlier run of this command" in captured.err
     assert asked == list(range(9, 18))
     assert [each["reused"] for each in result["segments"]] == [True] * 9 + [False] * 9
     assert [name for name in os.listdir() if not name.startswith(".")] == ["out.wav"]

@@ -156,6 +156,26 @@ def test_a_moment_may_be_named_instead_of_seconds(hub: Hub, client: Client) -> N
     assert 0 < first <= 30 and past == 0 and unreadable == 1.0
 
 
+@pytest.mark.parametrize("after", ["Fri, 31 Dec 9999 23:59:59 -1200", "Mon, 01 Jan 2029 00:00:00 +9999"])
+def test_a_moment_that_no_calendar_has_is_none(hub: Hub, client: Client, after: str) -> None:
+    hub.faults["GET model.pth"] = [status(429, Retry_After=after)]
+    assert client.fetch() == RIGHT_HERE
+    assert client.waits == [1.0]
+
+
+@pytest.mark.parametrize("asked_s", [0, 60])
+def test_a_wait_that_was_asked_for_is_not_slowness(
+    hub: Hub, client: Client, monkeypatch: pytest.MonkeyPatch, asked_s: int
+) -> None:
+    """By a clock on which the waits pass; the file is smaller than what a minute must bring."""
+    monkeypatch.setattr(receiving, "SLOWEST_BYTES_S", len(WEIGHTS))
+    now = time.monotonic
+    monkeypatch.setattr(receiving.time, "monotonic", lambda: now() + sum(client.waits))
+    hub.faults["GET model.pth"] = [status(429, Retry_After=str(asked_s))]
+    assert client.fetch() == RIGHT_HERE
+    assert client.waits == [asked_s]
+
+
 @pytest.mark.parametrize("after", ["3600", "99999999999999999999", "9" * 500])
 def test_a_hub_that_asks_for_an_hour_is_left_for_later(hub: Hub, client: Client, after: str) -> None:
     hub.always["GET model.pth"] = status(429, Retry_After=after)
@@ -260,6 +280,14 @@ def test_many_cuts_in_a_row_do_not_end_the_run(hub: Hub, client: Client) -> None
     hub.cut_after = [20_000] * 12
     assert client.fetch() == RIGHT_HERE
     assert len(hub.gets("model.pth")) == 13
+
+
+def test_cuts_that_never_come_farther_are_given_up(hub: Hub, client: Client) -> None:
+    """Each try brings more than the one before it or less, but none more than the first."""
+    ends = [50_000, *([20_000, 30_000] * 50)]
+    hub.faults["GET model.pth"] = [failing_hub.whole_and_cut(end) for end in ends]
+    client.refused()
+    assert len(hub.gets("model.pth")) <= 2 * (receiving.TRIES + 1)  # of each repository
 
 
 # --- faults that stay: a sentence, advice, and nothing wrong is kept -----------------------------------------------

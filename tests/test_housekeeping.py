@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voicekit import conditioning_cache, doctor, housekeeping, journal, profiles
+from voicekit import conditioning_cache, doctor, housekeeping, journal, kept_weights, profiles
 from voicekit.audio import Audio
 from voicekit.command_line import Messages, Outcome
 from voicekit.conditioning_cache import Cached
 from voicekit.doctor_checks import Finding
 from voicekit.errors import AudioError
 from voicekit.journal import Journal, Pins, Spoken
+from voicekit.scratch_folders import scratch_folder
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +88,14 @@ def test_a_dry_run_deletes_nothing() -> None:
     assert path.exists()
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_damaged_voice_is_deleted_like_another(dry_run: bool) -> None:
+    path = saved("anna")
+    path.write_bytes(b"damaged")
+    assert delete("anna", dry_run=dry_run)[0] == 0
+    assert path.exists() == dry_run
+
+
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_a_voice_that_is_not_there_cannot_be_deleted(dry_run: bool) -> None:
     saved("anna")
@@ -120,6 +130,21 @@ def test_caches_are_emptied_and_voices_stay() -> None:
     assert result == {"freed_mb": round(size / 2**20, 1), "dry_run": False} and result["freed_mb"] > 1
     assert f"{result['freed_mb']:.1f} MB" in said
     assert clear()[1]["freed_mb"] == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes and locks of POSIX")
+def test_what_a_killed_run_left_in_the_caches_goes_too() -> None:
+    place = kept_weights.folder()
+    place.mkdir(parents=True)
+    child = os.fork()
+    if not child:
+        with scratch_folder(place) as folder:
+            (folder / "part").write_bytes(b"half")
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert list(place.iterdir())
+    clear()
+    assert not list(place.iterdir())
 
 
 def test_what_is_told_counts_remembered_voices_too() -> None:

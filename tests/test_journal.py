@@ -125,6 +125,23 @@ def header_bytes(data: bytes) -> int:
     return 8 + int.from_bytes(data[:8], "little")
 
 
+@pytest.mark.parametrize("trouble", [MemoryError(), OSError(5, "Input/output error")])
+def test_what_says_nothing_of_the_file_leaves_it(trouble: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    Journal(KEY).keep(DIGEST, a_group())
+
+    def opened(_: Path) -> None:
+        raise trouble
+
+    with monkeypatch.context() as patched:
+        patched.setattr(journal, "_opened", opened)
+        if isinstance(trouble, MemoryError):
+            with pytest.raises(MemoryError):
+                Journal(KEY).find(DIGEST)
+        else:
+            assert Journal(KEY).find(DIGEST) is None
+    assert same(Journal(KEY).find(DIGEST), a_group())
+
+
 def test_a_flipped_bit_of_the_sound_is_noticed() -> None:
     assert flipped(lambda data: range(header_bytes(data), len(data))) == []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from voicekit import conditioning_cache, journal, kept_weights, leftovers, profiles, remembered
+from voicekit import conditioning_cache, journal, kept_weights, leftovers, profiles, rehearsal, remembered
 from voicekit.scratch_folders import scratch_folder
 
 
@@ -19,7 +19,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def places() -> list[Path]:
     return [remembered.path_of("precision").parent, conditioning_cache.folder(), kept_weights.folder(),
-            profiles.folder(), journal.folder(), journal.folder() / "groups"]  # fmt: skip
+            profiles.folder(), rehearsal.folder_of("rehearsal").parent, journal.folder(),
+            journal.folder() / "groups"]  # fmt: skip
 
 
 def left_by_a_killed_run(place: Path) -> Path:

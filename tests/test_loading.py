@@ -542,6 +542,12 @@ def test_pages_of_a_file_with_any_name_are_given_back_and_read_again(tiny_checkp
     assert bool((heap == 1).all())  # memory that is no file's is left alone
 
 
+def test_reading_ahead_stops_nobody(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was kept goes, or is somebody else's, between its being found and its being opened."""
+    monkeypatch.setattr(loading.kept_weights, "latest", lambda _: tmp_path / "gone")
+    loading.read_ahead(from_folder(tiny_checkpoint))
+
+
 @pytest.mark.parametrize("trouble", [
     ImportError("no module"), OSError("libtorch.so: file too short"),
     subprocess.CalledProcessError(-25, ["espeak-ng", "--version"]),

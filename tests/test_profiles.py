@@ -9,14 +9,16 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import save as save_arrays
 
+from tests.watched_reading import in_a_child
 from voicekit import profiles, voice_files
-from voicekit.errors import AudioError, ModelError, OutputError
+from voicekit.errors import AudioError, ModelError, OutputError, VoiceError
 from voicekit.profiles import Profile
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -223,6 +225,31 @@ def test_deleting() -> None:
     assert [each.name for each in profiles.listed()] == ["bert"]
     with pytest.raises(AudioError):
         profiles.delete("anna")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="users of POSIX")
+def test_voices_of_somebody_else_are_not_said_to_be_none(home: Path) -> None:
+    """As another user, to whom the folder is closed: an answer in a sentence, and no voice is called unknown."""
+    profiles.save(a_profile())
+    told = in_a_child(f"{__name__}.as_nobody")
+    assert told[0] is False
+    assert all("cannot be" in each and "Permission denied" in each for each in told[1:]), told
+
+
+def as_nobody() -> list[Any]:
+    """Whether a voice exists, and what each thing that can be done with voices is answered with."""
+    profiles.folder().chmod(0)
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    told: list[Any] = [profiles.exists("anna")]
+    for ask in (profiles.listed, lambda: profiles.load("anna"), lambda: profiles.delete("anna"),
+                lambda: profiles.save(a_profile())):  # fmt: skip
+        with pytest.raises(VoiceError) as caught:
+            ask()
+        told.append(str(caught.value))
+    return told
 
 
 def test_no_voices_is_an_empty_list() -> None:

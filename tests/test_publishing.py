@@ -61,6 +61,38 @@ def test_without_links_the_name_is_claimed_first(tmp_path: Path, monkeypatch: py
     assert os.listdir(tmp_path) == ["a.html"]
 
 
+def test_an_interrupt_behind_the_last_step_leaves_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without links: the file has its name when Ctrl-C is heard."""
+    replace = os.replace
+
+    def no_links(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    def interrupted(part: Path, final: Path) -> None:
+        replace(part, final)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "link", no_links)
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "a.html", b"whole")
+    assert (tmp_path / "a.html").read_bytes() == b"whole"
+
+
+def test_an_interrupt_before_the_last_step_leaves_no_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "link", no_links)
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "a.html", b"whole")
+    assert os.listdir(tmp_path) == []
+
+
 def test_follows_a_symbolic_link_when_it_may_overwrite(tmp_path: Path) -> None:
     (tmp_path / "real.html").write_bytes(b"old")
     (tmp_path / "link.html").symlink_to("real.html")

@@ -143,6 +143,8 @@ def _receive(url: str, incomplete: Path, file: ReleasedFile, patience: Patience)
             receive(url, stream, file.size_bytes, file.name, patience)
         except OtherSize as error:
             raise _other_bytes(url, file, str(error)) from error
+        stream.flush()
+        os.fsync(stream.fileno())  # before it gets its name: a cut of power leaves all of it, or no file of that name
     if not _is_right(incomplete, file):
         actual = f"{incomplete.stat().st_size} bytes of SHA-256 {sha256_of(incomplete)}"
         incomplete.unlink()

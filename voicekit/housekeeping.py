@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from voicekit import conditioning_cache, doctor, journal, kept_weights, profiles
+from voicekit import conditioning_cache, doctor, journal, kept_weights, leftovers, profiles
 from voicekit.command_line import Messages, Outcome
 from voicekit.memory import MB
 
@@ -25,7 +25,7 @@ def list_voices() -> Outcome:
 
 def delete_voice(name: str, messages: Messages, *, dry_run: bool) -> Outcome:
     """Forget a saved voice; raises AudioError where there is none of that name."""
-    profiles.load(name) if dry_run else profiles.delete(name)
+    profiles.delete(name, dry_run=dry_run)
     messages.say(f"Voice {name} {'would be' if dry_run else 'is'} deleted")
     return 0, {"deleted": name, "dry_run": dry_run}, ""
 
@@ -33,12 +33,13 @@ def delete_voice(name: str, messages: Messages, *, dry_run: bool) -> Outcome:
 def clear_cache(messages: Messages, *, dry_run: bool) -> Outcome:
     """Forget what a later run could have used: journals, voices that were heard, weights that were laid out."""
     if dry_run:
-        messages.say("Journals of unfinished runs, remembered voices and kept weights would be deleted")
+        messages.say("Journals, remembered voices and kept weights would be deleted")
         return 0, {"freed_mb": None, "dry_run": True}, ""
+    leftovers.remove()
     voices = sum(map(_size, conditioning_cache.folder().glob("*")))
     conditioning_cache.clear()
     freed_mb = (journal.remove_old(days=0) + voices + kept_weights.clear()) / MB
-    messages.say(f"Deleted journals of unfinished runs, remembered voices and kept weights: {freed_mb:.1f} MB")
+    messages.say(f"Deleted journals, remembered voices and kept weights: {freed_mb:.1f} MB")
     return 0, {"freed_mb": round(freed_mb, 1), "dry_run": False}, ""
 
 

@@ -124,7 +124,11 @@ class Journal:
             file = _opened(path)
             if not all(_checksum(each) == crc for each, crc in _segments(file)):
                 raise ValueError("its sound is not what was written")
-        except FileNotFoundError:
+        except MemoryError:
+            raise  # it says nothing of the file
+        except OSError as error:  # nor does a disk that does not answer
+            if not isinstance(error, FileNotFoundError):
+                logger.warning("A group of the journal cannot be read (%s) and is spoken again", error.strerror)
             return None
         except Exception as error:  # noqa: BLE001 - safetensors has errors of its own; spoken again, it is whole again
             logger.warning("A group of the journal is damaged (%s) and is spoken again", type(error).__name__)

@@ -6,13 +6,13 @@ nothing is written any more.
 
 from __future__ import annotations
 
-from voicekit import conditioning_cache, journal, kept_weights, profiles, remembered
+from voicekit import conditioning_cache, journal, kept_weights, profiles, rehearsal, remembered
 from voicekit.scratch_folders import remove_left
 
 
 def remove() -> None:
     """Remove them; what a living process holds stays, and what cannot be removed stays."""
     journal.remove_old()
-    remembered_folder = remembered.path_of("any").parent
-    for folder in (remembered_folder, conditioning_cache.folder(), kept_weights.folder(), profiles.folder()):
+    beside = (remembered.path_of("any").parent, rehearsal.folder_of("any").parent)
+    for folder in (*beside, conditioning_cache.folder(), kept_weights.folder(), profiles.folder()):
         remove_left(folder)

@@ -8,6 +8,7 @@ into the checkpoint's folder. All loading tricks of the project stay in this mod
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
 import json
@@ -286,8 +287,10 @@ def read_ahead(checkpoint: Checkpoint) -> None:
     """
     if not hasattr(os, "posix_fadvise"):
         return  # not Linux: the pages are read when they are touched
-    with (kept_weights.latest(identity(checkpoint)) or checkpoint.weights).open("rb") as stream:
-        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+    with contextlib.suppress(OSError):  # removed meanwhile, or somebody else's: whoever needs it says so
+        path = kept_weights.latest(identity(checkpoint)) or checkpoint.weights
+        with path.open("rb") as stream:
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 def release_pages(tensors: Iterable[torch.Tensor]) -> None:

@@ -160,9 +160,9 @@ def check_free(name: str, *, overwrite: bool = False) -> None:
 
 
 def exists(name: str) -> bool:
-    """Whether there is a voice of this name, damaged ones included; False for what cannot be a name."""
+    """Whether there is a voice of this name, damaged ones included; False where nobody can have, or look at, it."""
     try:
-        return path_of(name).is_file()
+        return os.path.isfile(path_of(name))
     except OutputError:
         return False
 
@@ -185,12 +185,13 @@ def load(name: str) -> Profile:
 
 
 def listed() -> tuple[Listed, ...]:
-    """All voices by name, damaged ones too."""
+    """All voices by name, damaged ones too. Raises: AudioError, where the folder cannot be read."""
+    _check_folder()
     return tuple(_listed(path) for path in sorted(folder().glob(f"*{SUFFIX}")) if path.is_file())
 
 
-def delete(name: str) -> None:
-    """Remove a voice for good.
+def delete(name: str, *, dry_run: bool = False) -> None:
+    """Remove a voice for good, a damaged one too; a dry run only looks for it.
 
     Raises:
         AudioError: there is none of this name.
@@ -198,7 +199,8 @@ def delete(name: str) -> None:
     """
     path = _path_of_existing(name)
     try:
-        path.unlink()
+        if not dry_run:
+            path.unlink()
     except OSError as error:
         raise OutputError(f"The voice {name!r} cannot be removed: {error.strerror}.", "Check the folder.") from error
 
@@ -207,9 +209,22 @@ def _taken(name: str) -> OutputError:
     return OutputError(f"There is a voice {name!r} already.", "Use --force to replace it, or another name.")
 
 
+def _check_folder() -> None:
+    """Raises: AudioError, where there may be voices that cannot be looked at: somebody else's folder, for example."""
+    try:
+        os.scandir(folder()).close()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise AudioError(
+            f"The voices in {str(folder())!r} cannot be read: {error.strerror}.", "Check the folder's permissions."
+        ) from error
+
+
 def _path_of_existing(name: str) -> Path:
     if exists(name):
         return path_of(name)
+    _check_folder()
     names = [path.stem for path in sorted(folder().glob(f"*{SUFFIX}"))]
     close = difflib.get_close_matches(_stem(name), names, n=3, cutoff=0.5)
     if close:

@@ -130,5 +130,6 @@ def _name_new(part: Path, final: Path) -> None:
         try:
             os.replace(part, final)
         except BaseException:
-            final.unlink(missing_ok=True)
+            if os.path.lexists(part):  # else an interrupt came behind it, and the name is the finished file's
+                final.unlink(missing_ok=True)
             raise

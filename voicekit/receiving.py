@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-TRIES = 5  # new ones after a cut, in a row that brings no byte
+TRIES = 5  # new ones after a cut, in a row that brings nothing that was not here before
 PAUSE_S = 1.0  # before each of them
 CROWDED = (408, 429, 500, 502, 503, 504)  # what passes by itself
 PAUSES_S = (1.0, 2.0, 4.0)  # before a crowded server that says nothing else is asked again
@@ -51,9 +51,13 @@ class _NoRange(Exception):
 
 
 class Patience:
-    """Waits for a crowded server, as long as it asks for, but not for ever."""
+    """Waits for a crowded server, as long as it asks for, but not for ever.
+
+    waited_s: seconds that it has waited so far.
+    """
 
     def __init__(self) -> None:
+        self.waited_s = 0.0
         self._left_s, self._pauses = MOST_WAITING_S, iter(PAUSES_S)
 
     def ask(self, question: Callable[[], T]) -> T:
@@ -73,6 +77,7 @@ class Patience:
                     raise
                 logger.warning("The hub answers %d: it is asked again in %.0f s.", error.response.status_code, wait_s)
                 time.sleep(wait_s)
+                self.waited_s += wait_s
 
     def _wait(self, response: Any) -> float | None:
         if response.status_code not in CROWDED:
@@ -92,10 +97,10 @@ def asked_wait_s(retry_after: str) -> float | None:
     if re.fullmatch(r"[0-9]+", value):
         return float(value)
     try:
-        date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+        date = email.utils.parsedate_to_datetime(value).astimezone(dt.UTC)
+    except (ValueError, OverflowError):  # a date, or a zone, that no calendar has
         return None
-    return max(0.0, (date.astimezone(dt.UTC) - dt.datetime.now(dt.UTC)).total_seconds())
+    return max(0.0, (date - dt.datetime.now(dt.UTC)).total_seconds())
 
 
 def receive(url: str, stream: BinaryIO, size_bytes: int, name: str, patience: Patience) -> None:
@@ -111,9 +116,9 @@ def receive(url: str, stream: BinaryIO, size_bytes: int, name: str, patience: Pa
     """
     import httpx2
 
-    failures, began_anew, pace = 0, False, _Pace()
-    with _bar(name, size_bytes, _end(stream)) as bar:
-        while (at := _end(stream)) < size_bytes:
+    failures, began_anew, pace, farthest = 0, False, _Pace(patience), _end(stream)
+    with _bar(name, size_bytes, farthest) as bar:
+        while _end(stream) < size_bytes:
             try:
                 patience.ask(lambda: _append(url, stream, size_bytes, pace, bar))
             except _NoRange as error:
@@ -122,7 +127,8 @@ def receive(url: str, stream: BinaryIO, size_bytes: int, name: str, patience: Pa
                 began_anew = True
                 stream.truncate(0)
             except (httpx2.NetworkError, httpx2.TimeoutException, httpx2.RemoteProtocolError) as error:
-                failures = 1 if _end(stream) > at else failures + 1
+                failures = 1 if _end(stream) > farthest else failures + 1
+                farthest = max(farthest, _end(stream))
                 if failures > TRIES:
                     raise
                 logger.warning("The connection broke off: %s goes on from byte %d.", name, _end(stream))
@@ -182,14 +188,18 @@ def _check(response: Any, at: int, size_bytes: int) -> None:
 
 
 class _Pace:
-    """Notices a server that sends just enough to seem alive."""
+    """Notices a server that sends just enough to seem alive; what it was patiently waited for does not count."""
 
-    def __init__(self) -> None:
-        self._since, self._bytes = time.monotonic(), 0
+    def __init__(self, patience: Patience) -> None:
+        self._patience, self._since, self._bytes = patience, self._now(patience), 0
+
+    @staticmethod
+    def _now(patience: Patience) -> float:
+        return time.monotonic() - patience.waited_s
 
     def add(self, count: int) -> None:
         self._bytes += count
-        seconds = time.monotonic() - self._since
+        seconds = self._now(self._patience) - self._since
         if seconds < WATCHED_S:
             return
         if self._bytes < SLOWEST_BYTES_S * seconds:
@@ -197,7 +207,7 @@ class _Pace:
                 f"the hub sent {self._bytes} bytes in {seconds:.0f} s, too slow to come to an end",
                 f"Run the same command again at another time or in another network: {_GOES_ON}",
             )
-        self._since, self._bytes = time.monotonic(), 0
+        self._since, self._bytes = self._now(self._patience), 0
 
 
 def _end(stream: BinaryIO) -> int:
