@@ -126,7 +126,11 @@ def optimize_voice_sample(
     careful = planning.without_risk(plan)
     if improved.after.assessment.score < before.assessment.score - LEAST_LOSS and careful != plan:
         logger.warning("The result scores less than the recording: made again without the steps that may harm.")
-        improved = _make(careful, before, measured, target, replace(settings, overwrite=True), listener)
+        again, first = replace(settings, overwrite=True), improved.after.assessment.score
+        improved = _make(careful, before, measured, target, again, listener)
+        if improved.after.assessment.score < first:
+            logger.warning("That scores still less: made as at first.")
+            improved = _make(plan, before, measured, target, again, listener)
     listener.done(improved)
     logger.info("Output saved: %s, Duration: %.2fs, Score: %.1f -> %.1f", target, improved.after.metrics.duration_s,
                 before.assessment.score, improved.after.assessment.score)
@@ -362,8 +366,10 @@ def _outputs(inputs: Sequence[str], args: argparse.Namespace) -> list[Path | Non
     targets: list[Path | None] = []
     for source in inputs:
         stem, number = Path(source).stem, 1
-        while (target := place / f"{stem}{SUFFIX}{'' if number == 1 else f'_{number}'}.wav") in targets:
-            number += 1  # a.wav and a.mp3
+        while (target := place / f"{stem}{SUFFIX}{'' if number == 1 else f'_{number}'}.wav") in targets or (
+            any(target.exists() and os.path.exists(each) and target.samefile(each) for each in inputs)
+        ):
+            number += 1  # a.wav and a.mp3, or a recording of that name
         targets.append(target)
     return targets
 

@@ -249,6 +249,7 @@ def _check(task: Task, listener: Listener) -> None:
         private_text.register(private)
     task.request = request
     task.source = voices.source(request.voice, preprocess=request.preprocess)
+    task.source.digest()  # reads the recordings: one that cannot be read is this request's trouble, not the list's
     if request.settings.save_voice is not None and task.source.profile:
         raise OutputError(f"The voice {task.source.profile!r} is saved already.",
                           "--save-voice keeps the voice of a recording: --voice FILE.")  # fmt: skip

@@ -150,6 +150,11 @@ def test_what_nobody_reads_aloud_is_left_out(read: Read) -> None:
     assert read(build(pages, guide=guide, spine=order, nav=navigation("a.xhtml|A"))).text == "Spoken."
 
 
+def test_a_page_is_read_though_the_guide_names_a_place_in_it(read: Read) -> None:
+    guide = '<guide><reference type="toc" href="a.xhtml#toc"/></guide>'
+    assert read(build({"a": page("<p>Contents.</p><p>Spoken.</p>")}, guide=guide)).text.endswith("Spoken.")
+
+
 @pytest.mark.parametrize(
     ("body", "spoken"),
     [

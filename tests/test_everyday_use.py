@@ -302,6 +302,14 @@ def test_outputs_of_a_list_stay_under_the_root(quick: list[Utterance], capsys: p
     assert os.listdir("out") == ["a.wav"] and not Path("b.wav").exists() and not Path("a.wav").exists()
 
 
+def test_a_recording_that_is_none_stops_its_own_line_only(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("empty.wav").touch()
+    write_jobs({"text": "A dog.", "output": "a.wav", "voice": "empty.wav"}, {"text": "A cat.", "output": "b.wav"})
+    assert clone("--jobs", "jobs.jsonl") == 1
+    assert "Line 1: " in (told := capsys.readouterr().err) and "is empty" in told
+    assert Path("b.wav").exists() and not Path("a.wav").exists()
+
+
 def test_a_job_sounds_as_its_text_does_alone() -> None:
     """In float32; in what company a text is decoded moves the sums in their last bits only."""
     texts = {"a.wav": "A dog.", "b.wav": "Cats sleep.\n\nWe do not."}

@@ -6,9 +6,11 @@ The voice is samples/reference.wav, which the project made itself (synthetic spe
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,14 +195,33 @@ def test_clipping_is_mended_where_an_offset_was_taken_out_first(clean: Audio, tm
 def test_what_scores_less_is_made_again_without_risk(
     noisy_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No known recording comes out worse, so the bound is set where every one does."""
-    monkeypatch.setattr(improve_voice_sample, "LEAST_LOSS", -100.0)
+    """No known recording comes out worse, so the first result is said to be worthless."""
+    make, scores = improve_voice_sample._make, iter([0.0])
+
+    def makes(*arguments: Any) -> Any:
+        made = make(*arguments)
+        judged = replace(made.after.assessment, score=next(scores, made.after.assessment.score))
+        return replace(made, after=replace(made.after, assessment=judged))
+
+    monkeypatch.setattr(improve_voice_sample, "_make", makes)
     keeps = Keeps()
     optimize_voice_sample(noisy_file, tmp_path / "out.wav", listener=keeps)
     assert {step.name for step in keeps.improvement.steps if step.applied} <= set(HARMLESS)
     denoise = next(step for step in keeps.improvement.steps if step.name == "denoise")
     assert denoise.reason == "it did not make it better" or not denoising.available()
     assert keeps.improvement.after.assessment.has("noisy")  # the file on the disk is the careful one
+
+
+def test_of_two_results_the_better_one_stays(
+    noisy_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound is set where every result is made again; without denoising it is worse."""
+    monkeypatch.setattr(improve_voice_sample, "LEAST_LOSS", -100.0)
+    keeps = Keeps()
+    written = optimize_voice_sample(noisy_file, tmp_path / "out.wav", listener=keeps)
+    monkeypatch.undo()
+    assert Path(written).read_bytes() == Path(optimize_voice_sample(noisy_file, tmp_path / "once.wav")).read_bytes()
+    assert keeps.improvement.after.assessment.score > keeps.improvement.before.assessment.score
 
 
 def test_the_edit_list_leads_back_to_the_source(clean: Audio, tmp_path: Path) -> None:
@@ -342,6 +363,16 @@ def test_equal_stems_get_names_of_their_own(clean: Audio, tmp_path: Path) -> Non
     paths = [write_audio(clean, tmp_path / name) for name in ("a.wav", "a.flac")]
     assert improve(*paths, "-o", tmp_path / "out", "-q") == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a_improved.wav", "a_improved_2.wav"]
+
+
+def test_no_recording_of_a_batch_is_a_result_of_another(clean: Audio, noisy_file: Path, tmp_path: Path) -> None:
+    first = write_audio(clean, tmp_path / "a.wav")
+    second = Path(shutil.copy(noisy_file, tmp_path / "a_improved.wav"))
+    before = second.read_bytes()
+    assert improve(first, second, "-o", tmp_path, "--force", "-q") == 0
+    assert second.read_bytes() == before
+    made = {path.name for path in tmp_path.glob("*.wav")} - {"a.wav", "a_improved.wav"}
+    assert {"a_improved_2.wav", "a_improved_improved.wav"} <= made
 
 
 def test_min_score_counts_the_result_and_keeps_the_file(noisy_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -228,6 +228,12 @@ def test_csv(tmp_path: Path, delimiter: str, mark: str) -> None:
     ]
 
 
+def test_a_text_that_begins_with_a_hash_is_a_job(tmp_path: Path) -> None:
+    rows = "# made by hand\ntext,voice,output\n#,,\n# a remark\n\"#1 is here.\",ann,a.wav\n"
+    good, bad = read_jobs(write(tmp_path, rows, name="jobs.csv"))
+    assert [job.text for job in good] == ["#1 is here."] and not bad
+
+
 def test_csv_of_a_spreadsheet_in_utf_16(tmp_path: Path) -> None:
     file = tmp_path / "jobs.csv"
     file.write_bytes("text\tvoice\toutput\nŽluť\tann\ta.wav\n".encode("utf-16"))

@@ -27,6 +27,7 @@ from voicekit.markdown_reading import read_markdown
         ("> Quoted\n> on", "Quoted on"),
         ("wrapped\nline", "wrapped line"),
         ("hard  \nbreak", "hard\nbreak"),
+        ("hard<br>break and<br />another", "hard\nbreak and\nanother"),
         ("One\n\n* * *\n\nTwo", "One\n\nTwo"),
         ("AT&amp;T &mdash; \\*not light\\*", "AT&T — *not light*"),
         ("A claim[^1] and[^note] more.\n\n[^1]: Its proof.\n    And more.\n\n    A paragraph.\n\nEnd",

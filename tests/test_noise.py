@@ -31,6 +31,18 @@ def test_snr_as_constructed(snr_db: float) -> None:
     assert found.noise_floor_dbfs == pytest.approx(-25.0 - snr_db, abs=0.6)
 
 
+@pytest.mark.parametrize("zeros_s", [1, 20])
+def test_digital_silence_is_not_the_rooms_noise(zeros_s: int) -> None:
+    """As an editor or a muted start leaves it; where nothing else is beside speech, it counts."""
+    noisy = recording(-25.0, -40.0)
+    silence = np.zeros(zeros_s * RATE, np.float32)
+    speech = [(start + zeros_s, end + zeros_s) for start, end in SPEECH]
+    found = levels(Audio(np.concatenate([silence, noisy.samples]), RATE), speech)
+    assert found.snr_db == pytest.approx(15.0, abs=1.0)
+    gated = levels(Audio(np.concatenate([silence, recording(-25.0, None).samples]), RATE), speech)
+    assert gated.snr_db is not None and gated.snr_db > 70.0
+
+
 def test_a_click_or_rumble_in_a_pause_is_not_the_noise() -> None:
     quiet = recording(-25.0, -60.0)
     samples = quiet.samples.copy()

@@ -99,6 +99,11 @@ def test_unknown_languages_are_refused(given: str) -> None:
         normalise_language(given)
 
 
+@pytest.mark.parametrize("end", ["\v", "\f", "\x85", "\r", "\r\n"])
+def test_lines_of_other_programs_do_not_run_together(end: str) -> None:
+    assert clean(f"24{end}May") == "24\nMay"
+
+
 def test_a_text_that_fits_is_one_segment() -> None:
     assert texts("Hello there. How are you?") == ["Hello there. How are you?"]
 

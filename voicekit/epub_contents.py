@@ -92,9 +92,10 @@ def _spine(package: _Element, items: dict[str, _Item]) -> Iterator[_Item]:
 
 
 def _unspoken(package: _Element, base: str) -> set[str]:
-    """Pages that the guide calls a cover, a table of contents and the like."""
-    references = named(package, "reference")
-    return {_resolved(base, each.get("href") or "")[0] for each in references if each.get("type") in _NOT_SPOKEN}
+    """Pages that the guide calls a cover, a table of contents and the like; a place within a page is not the page."""
+    references = (each for each in named(package, "reference") if each.get("type") in _NOT_SPOKEN)
+    places = (each.get("href") or "" for each in references)
+    return {_resolved(base, place)[0] for place in places if "#" not in place}
 
 
 def _metadata(package: _Element, name: str) -> list[str]:

@@ -92,12 +92,17 @@ def csv_lines(text: str, known: Collection[str]) -> Iterator[RawJob | BadLine]:
         except csv.Error as error:
             yield BadLine(line, f"The row is no CSV: {error}.", "Check its quotation marks.")
             continue
-        if not any(cell.strip() for cell in row) or row[0].lstrip().startswith("#"):
+        if not any(cell.strip() for cell in row) or _is_comment(row, header):
             continue
         if header is None:
             header = [name.strip().lower() for name in row]
         else:
             yield _row(header, row, line)
+
+
+def _is_comment(row: list[str], header: list[str] | None) -> bool:
+    """Whether a row begins with # and is no job: behind the header, one with other cells is a text like "#1"."""
+    return row[0].lstrip().startswith("#") and (header is None or not any(cell.strip() for cell in row[1:]))
 
 
 def _row(header: list[str], row: list[str], line: int) -> RawJob | BadLine:

@@ -23,6 +23,7 @@ _FIELD = re.compile(r"^(title|author|language|lang)[ \t]*[:=][ \t]*(.+?)[ \t]*$"
 _NOTE = re.compile(r" {0,3}\[\^[^\]\s]+\]:")
 _NOTE_MARK = re.compile(r"\[\^[^\]\s]+\]")
 _FENCE = re.compile(r" {0,3}(?:```|~~~)")
+_LINE_BREAK = re.compile(r"<br\b", re.IGNORECASE)
 _TASK_MARK = re.compile(r"\A\[[ xX]\]\s+")
 _CHAPTER_LEVEL = 2  # headings so high start a chapter
 _CELLS = ", "  # between the cells of a row: a short pause
@@ -109,7 +110,7 @@ def _words(inline: Iterable[Token]) -> str:
             parts.append(token.content)
         elif token.type == "softbreak":
             parts.append(" ")
-        elif token.type == "hardbreak":
+        elif token.type == "hardbreak" or (token.type == "html_inline" and _LINE_BREAK.match(token.content)):
             parts.append("\n")
     return _TASK_MARK.sub("", "".join(parts).strip())
 

@@ -17,6 +17,7 @@ FRAME_S = 0.020
 BESIDE_SPEECH_S = 0.06  # breaths and the tails of words: neither speech nor noise
 MIN_PAUSE_S = 0.3  # of pauses in all; with less the quietest frames stand for the noise
 LOWEST_DBFS = -100.0  # digital silence: 16 bit noise is at -98
+NOTHING = 10**-9.5  # -95 dBFS: what an editor or a muted start leaves is no room's noise
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,15 @@ def levels(audio: Audio, speech: Regions) -> Levels:
 
     The noise is the median of the 20 ms frames that lie 60 ms or more outside speech: a single click or breath
     does not count, babble counts with its ordinary level. With under 0.3 s of such frames the noise is the 5th
-    percentile of all frames, which is an upper bound: dense speech may hide less noise than that.
+    percentile of all frames, which is an upper bound: dense speech may hide less noise than that. Digital silence
+    counts only where there are no 0.3 s of other pauses.
     """
     powers = frame_powers(audio)
     spoken, silent = frame_marks(len(powers), speech)
     if not len(powers):
         return Levels(None, None, None)
+    live = silent & (powers > NOTHING)
+    silent = live if live.sum() * FRAME_S >= MIN_PAUSE_S else silent
     enough = silent.sum() * FRAME_S >= MIN_PAUSE_S
     noise = float(np.median(powers[silent])) if enough else float(np.percentile(powers, 5))
     noise = max(noise, 10 ** (LOWEST_DBFS / 10))

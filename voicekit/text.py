@@ -28,6 +28,7 @@ MAX_CHARACTERS = {
 LANGUAGES = tuple(MAX_CHARACTERS)
 MAX_TEXT_BYTES = 20 << 20  # ten long novels; what is more is no text (or never ends)
 MAX_TOKENS = 400  # coqui asserts fewer than gpt_max_text_tokens = 402 with start and stop
+_LINE_END = re.compile("\r\n|[\r\v\f\x85]")  # Word writes some of them within a paragraph
 _NO_SPACES = {"zh-cn", "ja"}
 _LONGEST_NUMBER_WORDS = 12  # characters that a digit comes to when its number is read out, at most
 _TOKENS_PER_CHARACTER = {"zh-cn": 4, "ja": 3, "ko": 3}  # these are spelt in Latin letters before they are counted
@@ -96,7 +97,7 @@ def clean(text: str) -> str:
     Raises:
         TextError: nothing is left that can be spoken.
     """
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = unicodedata.normalize("NFC", _LINE_END.sub("\n", text))
     kept = "".join(character for character in text if character in "\n\t\u200c\u200d" or _printable(character))
     if not _is_spoken(kept):
         raise _nothing_to_speak()
