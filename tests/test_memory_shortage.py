@@ -78,10 +78,12 @@ sys.exit(improve_voice_sample.main([sys.argv[1], "-o", "better.wav"]))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit of the address space, and what is used of it")
 def test_a_limit_is_told_of_and_nothing_is_written(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", LIMITED, str(ROOT / "samples" / "reference.wav")], cwd=tmp_path,
-                          env={**os.environ, "PYTHONPATH": str(ROOT), "VOICE_CLONING_LOG_DIR": "logs"},
-                          check=False, capture_output=True, text=True)  # fmt: skip
-    # About once in ten, a package's own thread meets the limit, too, after all is said, and aborts the process.
-    assert done.returncode == 1 or (done.returncode == -signal.SIGABRT and "bad_alloc" in done.stderr), done.stderr
+    for _ in range(4):  # now and then a package's own thread meets the limit and ends the process: that tells nothing
+        done = subprocess.run([sys.executable, "-c", LIMITED, str(ROOT / "samples" / "reference.wav")], cwd=tmp_path,
+                              env={**os.environ, "PYTHONPATH": str(ROOT), "VOICE_CLONING_LOG_DIR": "logs"},
+                              check=False, capture_output=True, text=True)  # fmt: skip
+        if done.returncode not in (-signal.SIGABRT, -signal.SIGSEGV):
+            break
+    assert done.returncode == 1, done.stderr
     assert "Error: There is too little memory." in done.stderr and "Internal error" not in done.stderr
     assert not (tmp_path / "better.wav").exists()
