@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.test_leftovers import left_by_a_killed_run
 from voicekit import conditioning_cache, doctor, housekeeping, journal, kept_weights, profiles
 from voicekit.audio import Audio
 from voicekit.command_line import Messages, Outcome
@@ -18,7 +19,6 @@ from voicekit.conditioning_cache import Cached
 from voicekit.doctor_checks import Finding
 from voicekit.errors import AudioError
 from voicekit.journal import Journal, Pins, Spoken
-from voicekit.scratch_folders import scratch_folder
 
 
 @pytest.fixture(autouse=True)
@@ -134,17 +134,10 @@ def test_caches_are_emptied_and_voices_stay() -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="processes and locks of POSIX")
 def test_what_a_killed_run_left_in_the_caches_goes_too() -> None:
-    place = kept_weights.folder()
-    place.mkdir(parents=True)
-    child = os.fork()
-    if not child:
-        with scratch_folder(place) as folder:
-            (folder / "part").write_bytes(b"half")
-            os._exit(0)
-    os.waitpid(child, 0)
-    assert list(place.iterdir())
+    left = left_by_a_killed_run(kept_weights.folder())
+    assert (left / "part").exists()
     clear()
-    assert not list(place.iterdir())
+    assert not left.exists()
 
 
 def test_what_is_told_counts_remembered_voices_too() -> None:
