@@ -212,6 +212,20 @@ def test_the_meter_of_torch_finds_what_is_known(
         assert growth(sizes, [counted_work.memory(work) for work in works]) == pytest.approx(space, abs=0.05)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process read and holds of its own")
+@pytest.mark.parametrize("disturbed", [0, 1, 2, 4])
+def test_the_meter_of_the_process_counts_what_is_held_whatever_one_run_takes_besides(disturbed: int) -> None:
+    kept, held_bytes, runs = [], 8 * 2**20, iter(range(counted_work.PROCESS_RUNS))
+
+    def hold() -> object:
+        if next(runs) == disturbed:
+            kept.append(b"\1" * held_bytes)
+        return b"\1" * held_bytes
+
+    assert counted_work.count_process(hold).held_bytes == pytest.approx(held_bytes, rel=0.05)
+    assert len(kept[0]) == held_bytes
+
+
 def test_torchs_own_formula_counts_a_products_multiply_adds() -> None:
     import torch
 
