@@ -24,6 +24,7 @@ from pathlib import Path
 
 from logger_config import log_folder, log_torch_info, span, stage_clock, timed
 from voicekit import (
+    admission,
     clone_plans,
     clone_results,
     cutting,
@@ -32,9 +33,6 @@ from voicekit import (
     machine,
     model_finding,
     narration,
-    outputs,
-    private_text,
-    profiles,
     quality,
     request_building,
     restoration,
@@ -64,16 +62,14 @@ from voicekit.cloning import MOST_SAMPLE_S, RETRIES, Cloned, CloneSettings, List
 from voicekit.command_line import Messages, Outcome, run_command
 from voicekit.delivery import Delivery
 from voicekit.devices import import_packages
-from voicekit.errors import AudioError, OutputError, TextError
+from voicekit.errors import AudioError, TextError
 from voicekit.jobs import read_jobs
-from voicekit.language_check import looks_like
 from voicekit.log_values import size
 from voicekit.measurement import HEARD_S, measure_cheaply
 from voicekit.memory import MB
 from voicekit.outputs import Hears, playing
 from voicekit.publishing import temporary_folder
 from voicekit.resuming import Resumed
-from voicekit.standard_output import STDOUT
 from voicekit.tasks import Task, Tasks
 from voicekit.tts_model import TTSModel
 from voicekit.verification import Recogniser
@@ -86,7 +82,6 @@ SAMPLE_RATE_HZ = CONDITIONING_RATE_HZ
 TARGET_LUFS = -20.0
 MAX_TRUE_PEAK_DBTP = -3.0
 SHORT_SAMPLE_S = 6.0  # the model card's clip length; 3 s is audibly worse
-LOW_TEMPERATURE = 0.4  # users of XTTS report pauses of 15 s and broken words below 0.35
 DEFAULT_OUTPUT = "cloned_voice.wav"
 ANY_REQUEST = Request("", (), DEFAULT_OUTPUT, "en")
 
@@ -216,12 +211,13 @@ def clone_requests(
     Raises:
         VoiceError: of requests that are alone, or of the model, which all of them need.
     """
-    tasks = Tasks(requests, listener, alone=alone)
-    tasks.each(functools.partial(_check, listener=listener))
-    listens = hears is not None or any(task.request.output == STDOUT for task in tasks.left)
-    resumed = _resume(tasks, settings, listener, listens=listens)
+    leftovers.remove()
+    tasks, resumed = admission.admit(requests, settings, listener, alone=alone, listens=hears is not None)
+    listener.begun([task.request for task in tasks.left if task.delivered])
     if all(task.delivered for task in tasks.left):
         return ()
+    if not resumed.again:  # else they are part of the plan, on which the bytes of the others depend
+        tasks.left = [task for task in tasks.left if not task.delivered]
     recogniser = _recogniser(settings)
     with temporary_folder() as scratch:
         ears = Ears(settings, _hear, scratch, listener)
@@ -240,58 +236,6 @@ def clone_requests(
         step.count(text_length=sum(task.cut.characters for task in tasks.left),
                    segments=sum(len(task.cut.segments) for task in tasks.left))  # fmt: skip
     return _speak(tasks, tts, resumed, settings, listener, hears, recogniser) if tasks.left else ()
-
-
-def _check(task: Task, listener: Listener) -> None:
-    """Refuse now what cannot be spoken or heard."""
-    request = replace(task.request, language=text_stage.normalise_language(task.request.language))
-    for private in (request.text, text_stage.clean(request.text)):
-        private_text.register(private)
-    task.request = request
-    task.source = voices.source(request.voice, preprocess=request.preprocess)
-    task.source.digest()  # reads the recordings: one that cannot be read is this request's trouble, not the list's
-    if request.settings.save_voice is not None and task.source.profile:
-        raise OutputError(f"The voice {task.source.profile!r} is saved already.",
-                          "--save-voice keeps the voice of a recording: --voice FILE.")  # fmt: skip
-    task.cut = cutting.cut(request, text_stage.roughly, cutting.lexicon_of(request.settings), 1)
-    if 0 < (request.settings.temperature or 0) < LOW_TEMPERATURE:
-        listener.warn(f"A temperature under {LOW_TEMPERATURE:g} is said to break words and to add long pauses:"
-                      " 0.65 to 0.75 is the usual range.")  # fmt: skip
-    if other := looks_like(request.text, request.language):
-        listener.warn(f"The text looks like {other}, not {request.language}: --language says what it is.")
-
-
-def _resume(tasks: Tasks, settings: CloneSettings, listener: Listener, *, listens: bool) -> Resumed:
-    """What earlier runs left of this command, and of single requests of it; then refuse what cannot be written."""
-    leftovers.remove()
-    resumed = resuming.begin(tasks.left, settings, listens=listens)
-    if resumed.again and settings.redo is None:
-        listener.note("An earlier run of this command has not finished: what it spoke is taken, the rest follows.")
-    earlier = {*listener.earlier(), *resumed.pins.delivered}
-    for task in tasks.left:
-        task.seed = resumed.pins.seed if task.request.settings.seed is None else task.request.settings.seed
-        task.request = replace(task.request, digest=resuming.digest(task))
-        task.delivered = settings.redo is None and task.request.digest in earlier and outputs.exist(task.request)
-        task.appearing = not task.delivered and task.request.digest in resumed.pins.delivered + resumed.pins.appearing
-    if tasks.alone and all(task.delivered for task in tasks.left):  # nothing was left to do: it is given anew
-        for task in tasks.left:
-            task.delivered = False
-    tasks.each(functools.partial(_check_output, again=resumed.again, listener=listener))
-    listener.begun([task.request for task in tasks.left if task.delivered])
-    if not resumed.again:  # else they are part of the plan, on which the bytes of the others depend
-        tasks.left = [task for task in tasks.left if not task.delivered]
-    return resumed
-
-
-def _check_output(task: Task, again: bool, listener: Listener) -> None:
-    settings = task.request.settings
-    if settings.save_voice is not None and not again:
-        profiles.check_free(settings.save_voice, overwrite=settings.overwrite)
-    if task.delivered:
-        return
-    outputs.check(task.request, or_same=task.appearing)
-    if shortage := machine.low_disk(Path(task.request.output).parent):
-        listener.warn(shortage)
 
 
 def _recogniser(settings: CloneSettings) -> Recogniser | None:
@@ -429,6 +373,9 @@ def _speak_text(args: argparse.Namespace, messages: Messages) -> Outcome:
     requests = request_building.of_manuscript(read, _wanted(args), chapters=args.chapters)
     settings, log_dir = settings_of(args), log_folder(args.log_dir)
     if args.dry_run:
+        with Terminal(messages) as terminal:
+            tasks, _ = admission.admit(requests, settings, terminal, alone=True, listens=args.play)
+        requests = [task.request for task in tasks.left if not task.delivered]
         return clone_results.planned(clone_plans.plan(requests, settings, log_dir), messages)
     with (
         Terminal(messages, lambda cuts: clone_plans.expected(requests, cuts, settings, log_dir)) as terminal,
@@ -445,14 +392,15 @@ def _speak_text(args: argparse.Namespace, messages: Messages) -> Outcome:
 
 def _speak_jobs(args: argparse.Namespace, messages: Messages) -> Outcome:
     """Every good line of a job file; the bad ones are listed, and then the exit code is 1."""
-    jobs, bad = read_jobs(args.jobs, output_root=args.output_root)
+    jobs, bad = read_jobs(args.jobs, output_root=args.output_root, subtitles=args.subtitles)
     settings = settings_of(args)
     with Terminal(messages, jobs=args.jobs) as terminal:
         for line in bad:
             terminal.fail(line.line, line.message, line.hint)
         requests = request_building.of_jobs(jobs, _wanted(args), terminal)
         if args.dry_run:
-            return clone_results.planned_jobs(requests, settings, terminal, log_folder(args.log_dir))
+            tasks, _ = admission.admit(requests, settings, terminal, alone=False, listens=False)
+            return clone_results.planned_jobs(tasks, settings, terminal, log_folder(args.log_dir))
         clones = clone_requests(requests, settings, terminal, alone=False)
     return clone_results.jobs_outcome(clones, terminal, stage_clock().seconds())
 

@@ -15,10 +15,9 @@ from voicekit.audio import Audio
 from voicekit.audio_writing import write_audio
 from voicekit.clone_plans import model_state, plan
 from voicekit.cloning import CloneSettings, Request
-from voicekit.errors import AudioError, ModelError, OutputError, TextError, VoiceError
+from voicekit.errors import AudioError, ModelError, TextError, VoiceError
 
 SETTINGS = CloneSettings(model="rehearsal-tiny")
-OVERWRITING = replace(SETTINGS, overwrite=True)
 TEXT = "The first sentence is short. The second one is a little longer than the first."
 
 
@@ -57,8 +56,6 @@ def test_several_requests_are_one_plan(request_: Request, other_voice_file: Path
 @pytest.mark.parametrize(("change", "error"), [
     (lambda request: replace(request, text="..."), TextError),
     (lambda request: replace(request, voice=("none.wav",)), AudioError),
-    (lambda request: replace(request, output="no/out.wav"), OutputError),
-    (lambda request: replace(request, output=request.voice[0], settings=OVERWRITING), OutputError),
     (lambda request: replace(request, settings=replace(SETTINGS, lexicon="none.txt")), TextError),
 ])  # fmt: skip
 def test_what_cannot_be_done_is_refused_now(

@@ -22,6 +22,7 @@ from voicekit.cutting import Cut
 from voicekit.errors import AudioError
 from voicekit.forecast import Forecast, Range
 from voicekit.job_results import read_results, results_path
+from voicekit.tasks import Tasks
 from voicekit.text import Segment
 
 SEGMENTS = (
@@ -229,13 +230,13 @@ def test_the_plan_of_jobs_tells_the_bad_lines_and_plans_the_others(jobs: Path, t
     good = replace(REQUEST, settings=settings)
     silent = replace(good, line=5, text="...", output="b.wav")
     told, stream = terminal(jobs=str(jobs))
-    code, result, line = planned_jobs([good, silent], settings, told, tmp_path / "logs")
+    code, result, line = planned_jobs(Tasks([good, silent], told, alone=False), settings, told, tmp_path / "logs")
     assert (code, line, result["outputs"]) == (1, "a.wav", ["a.wav"])
     assert [(failure["line"], failure["output"]) for failure in result["failed"]] == [(5, "b.wav")]
     assert "Line 5: The text holds nothing that can be spoken." in stream.getvalue()
-    assert planned_jobs([good], settings, terminal(jobs=str(jobs))[0], tmp_path / "logs")[0] == 0
     told, _ = terminal(jobs=str(jobs))
-    assert planned_jobs([silent], settings, told, tmp_path / "logs")[0::2] == (1, "")
+    assert planned_jobs(Tasks([good], told, alone=False), settings, told, tmp_path / "logs")[0] == 0
+    assert planned_jobs(Tasks([silent], told, alone=False), settings, told, tmp_path / "logs")[0::2] == (1, "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["me.wav"]
 
 

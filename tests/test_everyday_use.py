@@ -286,10 +286,13 @@ def test_a_dry_run_of_a_list_tells_the_bad_lines_and_writes_nothing(
     assert clone("--jobs", "jobs.jsonl", "--dry-run") == 0
 
 
-def test_two_lines_cannot_write_the_same_subtitles(quick: list[Utterance], capsys: pytest.CaptureFixture[str]) -> None:
-    write_jobs(*({"text": "A dog.", "output": name, "subtitles": "srt"} for name in ("a.wav", "a.flac")))
-    assert clone("--jobs", "jobs.jsonl", "--dry-run") == 1
-    assert clone("--jobs", "jobs.jsonl") == 1
+@pytest.mark.parametrize(("own", "flags"), [({"subtitles": "srt"}, []), ({}, ["--subtitles", "srt"])])
+def test_two_lines_cannot_write_the_same_subtitles(
+    own: dict[str, str], flags: list[str], quick: list[Utterance], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_jobs(*({"text": "A dog.", "output": name, **own} for name in ("a.wav", "a.flac")))
+    assert clone("--jobs", "jobs.jsonl", "--dry-run", *flags) == 1
+    assert clone("--jobs", "jobs.jsonl", *flags) == 1
     assert len(quick) == 1  # the other is refused before it is spoken, not after
     assert "Line 2" in capsys.readouterr().err and not Path("a.flac").exists()
 
@@ -352,6 +355,84 @@ def test_an_interrupted_list_goes_on(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert clone("--jobs", "elsewhere/jobs.jsonl", "--seed", str(result["seed"])) == 0
     for line in lines:
         assert Path(line["output"]).read_bytes() == Path("elsewhere", line["output"]).read_bytes()
+
+
+def texts_of(quick: list[Utterance], *flags: str) -> set[str]:
+    """What the list's run speaks now."""
+    quick.clear()
+    assert clone("--jobs", "jobs.jsonl", *flags) == 0
+    return {each.text for each in quick}
+
+
+def test_of_a_list_that_is_over_nothing_is_spoken_unless_that_is_asked_for(quick: list[Utterance]) -> None:
+    write_jobs({"text": "A dog.", "output": "a.wav"}, {"text": "A cat.", "output": "b.wav"})
+    assert texts_of(quick) == {"A dog.", "A cat."}
+    assert texts_of(quick) == set()
+    assert texts_of(quick, "--force") == {"A dog.", "A cat."}
+    with Path("jobs.jsonl").open("a") as file:
+        file.write(json.dumps({"text": "A cow.", "output": "c.wav", "voice": READER}))
+    assert texts_of(quick, "--force") == {"A cow."}
+
+
+def test_a_line_with_another_title_or_an_edited_lexicon_is_another_line(
+    quick: list[Utterance], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def title(of_dog: str) -> None:
+        write_jobs({"text": "A dog.", "output": "a.wav", "title": of_dog}, {"text": "A cat.", "output": "b.wav"})
+
+    words = Path("words.txt")
+    words.write_text("cat = cet")
+    flags = ("--lexicon", "words.txt")
+    title("Dog")
+    texts_of(quick, *flags)
+    title("Hound")
+    assert clone("--jobs", "jobs.jsonl", *flags) == 1
+    assert "Line 1: The file" in capsys.readouterr().err  # it is not replaced unasked, and not passed over either
+    assert read_tags("a.wav")["title"] == "Dog"
+    assert texts_of(quick, *flags, "--force") == {"A dog."}
+    assert read_tags("a.wav")["title"] == "Hound"
+    words.write_text("cat = kit")
+    assert "A kit." in texts_of(quick, *flags, "--force")
+
+
+def test_a_dry_run_of_a_list_knows_what_is_done(quick: list[Utterance], capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [{"text": "A dog.", "output": "a.wav"}, {"text": "A cat.", "output": "b.wav"}]
+    write_jobs(*lines)
+    texts_of(quick)
+    capsys.readouterr()
+    for more, wanted in (([], None), ([{"text": "A cow.", "output": "c.wav"}], ["c.wav"])):
+        write_jobs(*lines, *more)
+        before = {path: path.stat().st_mtime_ns for path in Path().iterdir()}
+        assert clone("--jobs", "jobs.jsonl", "--dry-run", "--json") == 0
+        captured = capsys.readouterr()
+        result = json.loads(captured.out)
+        assert (result["done"], result["failed"]) == (2, [])
+        assert f"2 of {2 + len(more)} jobs are done already" in captured.err
+        assert wanted is None or [Path(path).name for path in result["outputs"]] == wanted
+        assert {path: path.stat().st_mtime_ns for path in Path().iterdir()} == before
+
+
+def test_a_dry_run_of_chapters_that_were_interrupted_is_not_refused(
+    monkeypatch: pytest.MonkeyPatch, quick: list[Utterance], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("book.md").write_text("# One\n\nA dog.\n\n# Two\n\nA cat.\n\n# Three\n\nA cow.\n")
+    wanted = ("--text-file", "book.md", "--voice", READER, "-o", "book.wav", "--chapters")
+    done = Terminal.done
+
+    def done_and_stopped(*told: Any) -> None:
+        done(*told)
+        if Path("book-02.wav").exists():
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Terminal, "done", done_and_stopped)
+        assert clone(*wanted) == 130
+    assert sorted(os.listdir()) == ["book-01.wav", "book-02.wav", "book.md"]
+    assert clone(*wanted, "--dry-run") == 0  # whether the second one was finished, nobody wrote down
+    assert "Output: book-02.wav, book-03.wav (nothing was written)" in capsys.readouterr().err
+    assert clone(*wanted) == 0
+    assert clone(*wanted, "--dry-run") == clone(*wanted) == 1  # it is over; both say so
+    assert "--force" in capsys.readouterr().err
 
 
 # --- one text, stopped and spoken again -----------------------------------------------------------------------

@@ -54,7 +54,7 @@ LAYERS = (
     ("voicekit.clone_plans", "voicekit.doctor_machine", "voicekit.leftovers", "voicekit.model_finding",
      "voicekit.tasks"),
     ("voicekit.clone_results", "voicekit.delivery", "voicekit.doctor", "voicekit.narration", "voicekit.resuming"),
-    ("voicekit.housekeeping", "voicekit.request_building"),
+    ("voicekit.admission", "voicekit.housekeeping", "voicekit.request_building"),
     FACES,
 )
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}

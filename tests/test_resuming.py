@@ -39,6 +39,7 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path / "here")
     Path("me.wav").write_bytes(b"me")
     Path("more.wav").write_bytes(b"more")
+    Path("words.txt").write_text("cat = ket")
 
 
 def tasks(settings: CloneSettings = SETTINGS, count: int = 1, samples: tuple[str, ...] = ("me.wav",),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from voicekit import checkpoint, cutting, machine, outputs, profiles, rehearsal, run_history
+from voicekit import checkpoint, cutting, machine, rehearsal, run_history
 from voicekit.audio import is_silent, read_part, to_mono
 from voicekit.cloning import MOST_SAMPLE_S, CloneSettings, Request
 from voicekit.cutting import Cut
@@ -42,15 +42,13 @@ class Plan:
 
 
 def plan(requests: Sequence[Request], settings: CloneSettings, log_dir: Path) -> Plan:
-    """Check all that needs neither the model nor the network, and say what would be done.
+    """What would be done of requests that are admitted and not delivered.
 
     Raises:
-        VoiceError: a text, a sample, a voice, an output or the model cannot be used.
+        AudioError: a sample is silent.
+        ModelError: there is no such model.
+        TextError: a text with nothing to speak, a lexicon that cannot be read.
     """
-    for request in requests:
-        outputs.check(request)
-        if request.settings.save_voice is not None:
-            profiles.check_free(request.settings.save_voice, overwrite=request.settings.overwrite)
     share = -(-settings.batch_size // max(1, len(requests)))
     cuts = [cutting.cut(each, roughly, cutting.lexicon_of(each.settings), share) for each in requests]
     state = model_state(settings.model)

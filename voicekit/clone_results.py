@@ -17,6 +17,7 @@ from voicekit.forecast import Forecast
 from voicekit.held_files import HoldsFiles
 from voicekit.job_results import JobResults, read_results, results_path
 from voicekit.standard_output import STDOUT
+from voicekit.tasks import Tasks
 
 _SHARED = ("language", "device", "precision", "seed", "batch_size", "model")  # by the outputs of one run
 Expect = Callable[[Sequence[Cut]], Forecast | None]
@@ -131,22 +132,19 @@ def jobs_outcome(clones: Sequence[Cloned], terminal: Terminal, spent: Mapping[st
     return int(bool(failures)), result, terminal.results or ""
 
 
-def planned_jobs(
-    requests: Sequence[Request], settings: CloneSettings, terminal: Terminal, log_dir: Path
-) -> Outcome:
+def planned_jobs(tasks: Tasks, settings: CloneSettings, terminal: Terminal, log_dir: Path) -> Outcome:
     """What a run of a job file would do: of its good lines the plan, of its bad ones what is wrong."""
-    good: list[Request] = []
-    for request in requests:
-        try:
-            plan([request], settings, log_dir)
-            good.append(request)
-        except VoiceError as error:
-            terminal.failed(request, error)
-    failures = _failures(terminal)
-    if not good:
-        return 1, {"dry_run": True, "failed": failures}, ""
-    _, result, line = planned(plan(good, settings, log_dir), terminal.messages)
-    return int(bool(failures)), {**result, "failed": failures}, line
+    delivered = sum(task.delivered for task in tasks.left)
+    tasks.left = [task for task in tasks.left if not task.delivered]
+    tasks.each(lambda task: plan([task.request], settings, log_dir))
+    failures, to_do = _failures(terminal), [task.request for task in tasks.left]
+    common: dict[str, Any] = {"done": delivered, "failed": failures}
+    if delivered:
+        terminal.note(f"{delivered} of {delivered + len(to_do) + len(failures)} jobs are done already")
+    if not to_do:
+        return int(bool(failures)), {"dry_run": True, **common}, ""
+    _, result, line = planned(plan(to_do, settings, log_dir), terminal.messages)
+    return int(bool(failures)), {**result, **common}, line
 
 
 def _failures(terminal: Terminal) -> list[dict[str, Any]]:

@@ -48,13 +48,14 @@ class Job:
 
 
 def read_jobs(
-    path: str | os.PathLike[str], *, output_root: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str], *, output_root: str | os.PathLike[str] | None = None, subtitles: str | None = None
 ) -> tuple[tuple[Job, ...], tuple[BadLine, ...]]:
     """The jobs of a file, and its bad lines, both in the file's order.
 
     Args:
         path: a .csv or .tsv file, else JSONL; UTF-8. Relative paths in it are taken from its folder.
         output_root: the folder that outputs are taken from instead, and which they cannot leave.
+        subtitles: srt or vtt: the kind of lines that name none; None: those have none.
 
     Raises:
         TextError: the file cannot be read, is no text or over 20 MB, or holds no line that could be a job.
@@ -70,7 +71,7 @@ def read_jobs(
     for read in _read(lines, folder, root, is_csv=is_csv):
         if isinstance(read, BadLine):
             bad.append(read)
-        elif (first := min(taken.setdefault(place, read.line) for place in _places(read))) < read.line:
+        elif (first := min(taken.setdefault(place, read.line) for place in _places(read, subtitles))) < read.line:
             bad.append(BadLine(read.line, f"The output is that of line {first} already.", "Choose another name."))
         else:
             jobs.append(read)
@@ -142,9 +143,10 @@ def _words(fields: Mapping[str, object], name: str) -> str | None:
     return value if name == "text" else value.strip()
 
 
-def _places(job: Job) -> list[str]:
+def _places(job: Job, subtitles: object) -> list[str]:
     """What the job writes: its output, and the subtitles beside it."""
-    beside = [f"{os.path.splitext(job.output)[0]}.{job.settings['subtitles']}"] if "subtitles" in job.settings else []
+    kind = job.settings.get("subtitles", subtitles)
+    beside = [f"{os.path.splitext(job.output)[0]}.{kind}"] if kind else []
     return [job_paths.identity(path) for path in (job.output, *beside)]
 
 

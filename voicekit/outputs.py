@@ -57,10 +57,14 @@ def form_of(request: Request) -> Form:
     return Form(request.settings.sample_rate, request.settings.wav_format)
 
 
+def is_stream(request: Request) -> bool:
+    """Whether the sound goes to stdout, as it comes."""
+    return request.output == STDOUT
+
+
 def exist(request: Request) -> bool:
     """Whether all files of the request are there."""
-    names = [Path(request.output), *([_beside(request)] if request.settings.subtitles else [])]
-    return request.output != STDOUT and all(name.exists() for name in names)
+    return not is_stream(request) and all(name.exists() for name in _files(request))
 
 
 def check(request: Request, *, or_same: bool = False) -> None:
@@ -72,7 +76,7 @@ def check(request: Request, *, or_same: bool = False) -> None:
     Raises:
         OutputError: see `audio_writing.check_output_path`.
     """
-    if request.output == STDOUT:
+    if is_stream(request):
         return
     try:
         check_output_path(request.output, _replaces(request) or or_same, form_of(request))
@@ -82,7 +86,7 @@ def check(request: Request, *, or_same: bool = False) -> None:
         reason = f"{request.output[:60]!r} is no usable name: {error.strerror}."
         raise OutputError(reason, "Choose another one.") from error
     own = [name for name in (*request.voice, request.text_file, request.settings.lexicon) if name is not None]
-    for target in (Path(request.output), *([_beside(request)] if request.settings.subtitles else [])):
+    for target in _files(request):
         if any(target.exists() and os.path.exists(name) and target.samefile(name) for name in own):
             raise OutputError(f"The output {str(target)!r} is an input itself.", "Choose another name.")
 
@@ -90,6 +94,10 @@ def check(request: Request, *, or_same: bool = False) -> None:
 def _replaces(request: Request) -> bool:
     """Whether a file of that name may go: asked for, or what is spoken anew is a segment of it."""
     return request.settings.overwrite or request.settings.redo is not None
+
+
+def _files(request: Request) -> list[Path]:
+    return [Path(request.output), *([_beside(request)] if request.settings.subtitles else [])]
 
 
 def _beside(request: Request) -> Path:
@@ -156,7 +164,7 @@ class Output(HoldsFiles):
         try:
             yield
         except OSError as error:
-            if self.request.output != STDOUT:
+            if not is_stream(self.request):
                 raise
             abandon_stdout()
             reason = f"The audio cannot be written to stdout: {error.strerror}."
@@ -164,7 +172,7 @@ class Output(HoldsFiles):
 
     def _open(self) -> Sink:
         request = self.request
-        if request.output == STDOUT:
+        if is_stream(request):
             return self._files.enter_context(WavStream(sys.stdout.buffer, OUTPUT_RATE_HZ, form_of(request)))
         return self._files.enter_context(writing(
             request.output, OUTPUT_RATE_HZ, form_of(request), tags=self._tags, overwrite=_replaces(request),

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
-from voicekit import __version__
+from voicekit import __version__, cutting
 from voicekit.cloning import CloneSettings
 from voicekit.errors import OutputError
 from voicekit.journal import Journal, Pins
@@ -85,8 +85,10 @@ class Record:
 
 
 def digest(task: Task) -> str:
-    """SHA-256 of all that a request asks for; its text is in it as a hash only."""
-    return hashlib.sha256(json.dumps(_asked(task), sort_keys=True).encode()).hexdigest()
+    """SHA-256 of all that a request asks for, its titles too; its text is in it as a hash only."""
+    request = task.request
+    asked = {**_asked(task), "titles": [request.title, request.artist, request.album, request.track]}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def _key(tasks: Sequence[Task], settings: CloneSettings, *, listens: bool) -> str:
@@ -105,6 +107,7 @@ def _asked(task: Task) -> dict[str, object]:
         "language": request.language,
         "output": os.path.abspath(request.output),
         "settings": _sounding(request.settings),
+        "lexicon": cutting.lexicon_of(request.settings).digest,
     }
 
 

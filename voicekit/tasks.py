@@ -43,8 +43,8 @@ class Tasks:
         self.failed = 0
         self._listener, self.alone = listener, alone
 
-    def each(self, stage: Callable[[Task], None]) -> None:
-        """Take every task through a stage.
+    def each(self, stage: Callable[[Task], object]) -> None:
+        """Take every task through a stage; what that returns is not looked at.
 
         Raises:
             VoiceError: of a request that is alone.
