@@ -24,11 +24,12 @@ from PIL import Image
 
 from tests import records
 from tests.voices import talking
+from voicekit import verdict
 from voicekit.assessment import Issue, Metrics
 from voicekit.edits import Kept
 from voicekit.errors import OutputError
 from voicekit.improvement import Step
-from voicekit.metric_words import WORDS, change_text, direction, mark, metric_text, number
+from voicekit.metric_words import WORDS, change_text, direction, issue_title, mark, metric_text, number
 from voicekit.report import PLAYER_LONGEST_S, ReportEntry, mp3_bytes, report_html, write_report
 
 HOSTILE = '<img src=x onerror=alert(1)>"\'</title></style></script><script>window.hacked=1</script>.wav'
@@ -204,6 +205,18 @@ def test_what_is_still_there_is_told_beside_what_it_was(snr_db: float, says: str
     text = Page(report_html([ReportEntry("voice.wav", made.before, None, replace(made, after=left))])).text
     assert f"Voice over noise: 14.2\u00a0dB \u2192 {snr_db}\u00a0dB; wanted: at least 20.0\u00a0dB" in text
     assert says in text
+
+
+def test_nobody_mended_what_no_tool_can_mend() -> None:
+    made = improved(2.0).improvement
+    assert made is not None
+    made = replace(made, after=replace(made.after, assessment=records.judged(90.0)))
+    page = report_html([ReportEntry("voice.wav", made.before, None, made)])
+    told = [re.sub("<[^>]*>", " ", item) for item in re.findall("<li.*?</li>", page, re.DOTALL)]
+    for issue, word in ((records.NOISY, "Mended"), (records.ECHO, "No longer measured")):
+        about = [item for item in told if issue_title(issue.code) in item]
+        assert len(about) == 2 and all(word in item for item in about)
+        assert f"  ok {issue.message} {word}." in verdict.of_improvement(made)
 
 
 def test_steps_and_edits_are_told(page: Page) -> None:

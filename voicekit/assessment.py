@@ -83,6 +83,11 @@ class Issue:
         """Whether people are told of it: a warning or an error, no note."""
         return self.severity in RAISED
 
+    @property
+    def gone(self) -> str:
+        """What is said of it where a result no longer has it: nobody mended what no tool can mend."""
+        return "Mended" if self.mendable else "No longer measured"
+
 
 @dataclass(frozen=True)
 class Assessment:

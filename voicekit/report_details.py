@@ -77,7 +77,7 @@ def _gone(issue: Issue, was: Analysis, now: Analysis) -> str:
     words, bound = _words_and_bound(issue, was)
     values = from_to(words, was, now) if hasattr(now.metrics, words.name) else with_unit(words, issue.value)
     return _issue_item(
-        "good", issue, ("Mended",),
+        "good", issue, (issue.gone,),
         f'<p>Before: {escaped(issue.message)}</p><p class="small muted">{words.label}: {values}; wanted: {bound}</p>',
     )
 

@@ -70,8 +70,8 @@ def _gauge(score: float, was: float | None) -> str:
 
 
 def _matters(sample: Sample) -> str:
-    """Three things at most: what is still wrong, then what was mended, then what is good."""
-    rows = [*_still_wrong(sample), *_mended(sample), *_strengths(sample)][:3]
+    """Three things at most: what is still wrong, then what is gone, then what is good."""
+    rows = [*_still_wrong(sample), *_gone(sample), *_strengths(sample)][:3]
     items = [
         f'<li><span><span class="tag {colour}">{tag}</span></span><div><b>{title}</b>'
         f'<span class="muted">{text}</span></div></li>'
@@ -89,7 +89,7 @@ def _still_wrong(sample: Sample) -> list[Row]:
     ]
 
 
-def _mended(sample: Sample) -> list[Row]:
+def _gone(sample: Sample) -> list[Row]:
     """What was raised before and is no longer, each code once."""
     if sample.after is None:
         return []
@@ -101,7 +101,7 @@ def _mended(sample: Sample) -> list[Row]:
             continue
         title, values = issue_title(issue.code), from_to(words, was, now)
         text = values if words.label == title else f"{words.label}: {values}"
-        rows.setdefault(issue.code, ("good", "Mended", escaped(title), text))
+        rows.setdefault(issue.code, ("good", issue.gone, escaped(title), text))
     return list(rows.values())
 
 

@@ -77,7 +77,7 @@ def _outcome(issue: Issue, after: Assessment) -> str:
     """What was wrong, and whether it still is."""
     left = next((other for other in after.issues if other.code == issue.code), None)
     if left is None:
-        return f"ok {issue.message} Mended."
+        return f"ok {issue.message} {issue.gone}."
     if left.severity == issue.severity and not issue.mendable:
         return f"{_mark(issue)} {issue.message} {issue.fix}"
     return f"{_mark(left)} {issue.message} Now: {left.message}"
