@@ -14,18 +14,17 @@ if __name__ == "__main__":
     interrupts.leave_quietly()  # what is imported below takes half a second
 
 import argparse
-import contextlib
 import logging
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from logger_config import span, timed
-from voicekit import assessment, machine, mending, pictures, planning, report, verdict
+from voicekit import assessment, machine, mending, pictures, planning, report, sample_files, sample_results
 from voicekit.audio import Audio, to_mono
 from voicekit.audio_state import state
 from voicekit.audio_writing import check_output_path, free_name, write_audio
@@ -45,6 +44,7 @@ from voicekit.measurement import Measured, measure
 from voicekit.memory import MB
 from voicekit.planning import ImproveSettings, Planned
 from voicekit.publishing import check_target
+from voicekit.sample_results import Treated
 from voicekit.screening import Excerpt, read_excerpt
 
 SCRIPT = "improve_voice_sample"
@@ -53,9 +53,6 @@ logger = logging.getLogger(SCRIPT)
 STAGES = ("import", "read", "measure", "mend", "write", "report")
 SHORTEST_S = 0.5
 LEAST_LOSS = 1.0  # of the score: cutting half a second off moves DNSMOS's windows, and the score by so much
-SUFFIX = "_improved"
-ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".m4a", ".aac", ".mp4", ".webm", ".mka",
-                 ".3gp", ".amr", ".wma", ".caf")
 
 
 class Listener:
@@ -201,14 +198,10 @@ def _checked_output(source: str | Path, output: str | Path | None, overwrite: bo
     """A place that can be written, and never the recording itself: it cannot be made again."""
     if not os.path.exists(source):
         raise AudioError(f"There is no file {str(source)!r}.", "Check the name and the folder.")
-    target = Path(output) if output is not None else free_name(_beside(Path(source)))
+    target = Path(output) if output is not None else free_name(sample_files.beside(Path(source)))
     if os.path.exists(target) and os.path.samefile(source, target):
         raise OutputError(f"The output {str(target)!r} is the recording itself.", "Choose another name.")
     return check_output_path(target, overwrite)
-
-
-def _beside(source: Path) -> Path:
-    return source.with_name(f"{source.stem}{SUFFIX}.wav")
 
 
 def _in_file_time(kept: Edits, before: Analysis) -> Edits:
@@ -257,22 +250,6 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-@dataclass(frozen=True)
-class Treated:
-    """What became of one input: an analysis, perhaps an improvement or a plan, perhaps an error."""
-
-    path: str
-    before: Analysis | None = None
-    improvement: Improvement | None = None
-    plan: tuple[Planned, ...] = ()
-    error: VoiceError | None = None
-
-    @property
-    def final(self) -> Analysis | None:
-        """The analysis that counts: of the result, else of the input."""
-        return self.improvement.after if self.improvement else self.before
-
-
 class _Terminal(Listener):
     """Shows progress, and keeps what is known of one sample."""
 
@@ -293,16 +270,17 @@ class _Terminal(Listener):
 
 def _work(args: argparse.Namespace) -> Outcome:
     messages = Messages(quiet=args.quiet)
-    inputs = _inputs(args.samples)
-    outputs = _outputs(inputs, args)
+    inputs = sample_files.recordings(args.samples)
+    output = None if args.analyze_only else args.output
+    outputs = sample_files.targets(args.samples, inputs, output, make=not args.dry_run)
     _check_pages(args, inputs)
     treated = []
     for number, (path, output) in enumerate(zip(inputs, outputs, strict=True), 1):
         messages.working(f"{Path(path).name} ({number} of {len(inputs)})...")
         treated.append(_treat(path, output, args, messages))
-        _tell(treated[-1], messages)
+        sample_results.tell(treated[-1], messages)
     _write_pages(treated, args, messages)
-    return _outcome(treated, args, messages)
+    return sample_results.outcome(treated, messages, min_score=args.min_score, dry_run=args.dry_run)
 
 
 def _treat(path: str, output: Path | None, args: argparse.Namespace, messages: Messages) -> Treated:
@@ -312,7 +290,7 @@ def _treat(path: str, output: Path | None, args: argparse.Namespace, messages: M
     try:
         if os.path.isdir(path):
             reason = f"In the folder {path!r} there is no recording that can be read."
-            raise AudioError(reason, f"Known endings: {' '.join(ENDINGS)}")
+            raise AudioError(reason, f"Known endings: {' '.join(sample_files.ENDINGS)}")
         if args.analyze_only or args.dry_run:
             analysis, measured = _examine(path, settings.opinion)
             terminal.before = analysis
@@ -329,57 +307,6 @@ def _treat(path: str, output: Path | None, args: argparse.Namespace, messages: M
     except VoiceError as error:
         logger.error("%s: %s %s", path, error.message, error.hint, extra={"for_file": True})
         return Treated(path, terminal.before, error=error)
-
-
-def _inputs(names: Sequence[str]) -> list[str]:
-    """The files named, and those in the folders named, in order, without results of an earlier run."""
-    found: list[str] = []
-    for name in names:
-        if not os.path.isdir(name):
-            found.append(name)
-            continue
-        inside: list[str] = []
-        with contextlib.suppress(OSError):  # a folder that may not be read is told of as one without recordings
-            inside = sorted(entry.path for entry in os.scandir(name) if _is_recording(entry))
-        found += inside or [name]
-    return list(dict.fromkeys(found))
-
-
-def _is_recording(entry: os.DirEntry[str]) -> bool:
-    stem, ending = os.path.splitext(entry.name)
-    is_ours = stem.rstrip("_0123456789").endswith(SUFFIX)
-    return ending.lower() in ENDINGS and not entry.name.startswith(".") and not is_ours and entry.is_file()
-
-
-def _outputs(inputs: Sequence[str], args: argparse.Namespace) -> list[Path | None]:
-    """Where each result goes; None: beside the recording, the next free name."""
-    if args.output is None or args.analyze_only:
-        return [None] * len(inputs)
-    place = Path(args.output)
-    is_folder = len(inputs) > 1 or place.is_dir() or os.path.isdir(args.samples[0]) or args.output.endswith(os.sep)
-    if not is_folder:
-        return [place]
-    if place.exists() and not place.is_dir():
-        raise OutputError(f"{str(place)!r} is a file; several results need a folder.", "Choose another name.")
-    if not args.dry_run and not all(map(os.path.isdir, inputs)):  # a folder among them has no recordings
-        _make_folder(place)
-    targets: list[Path | None] = []
-    for source in inputs:
-        stem, number = Path(source).stem, 1
-        while (target := place / f"{stem}{SUFFIX}{'' if number == 1 else f'_{number}'}.wav") in targets or (
-            any(target.exists() and os.path.exists(each) and target.samefile(each) for each in inputs)
-        ):
-            number += 1  # a.wav and a.mp3, or a recording of that name
-        targets.append(target)
-    return targets
-
-
-def _make_folder(place: Path) -> None:
-    try:
-        place.mkdir(exist_ok=True)
-    except OSError as error:
-        reason = f"The folder {str(place)!r} cannot be made: {error.strerror}."
-        raise OutputError(reason, "Make it yourself, or choose another one.") from error
 
 
 def _check_pages(args: argparse.Namespace, inputs: Sequence[str]) -> None:
@@ -416,77 +343,6 @@ def _entry(treated: Treated) -> report.ReportEntry:
     return report.ReportEntry(
         Path(treated.path).name, treated.before, sounds[0], treated.improvement, sounds[1], error
     )
-
-
-def _tell(treated: Treated, messages: Messages) -> None:
-    messages.working("")
-    if treated.error:
-        messages.error(f"Error: {treated.error.message}")
-        messages.error(f"       {treated.error.hint}")
-    elif treated.improvement:
-        lines = verdict.of_improvement(treated.improvement)
-    elif treated.before:
-        lines = verdict.of_analysis(treated.before) + verdict.of_plan(treated.plan)
-    for line in [] if treated.error else lines:
-        messages.say(line)
-
-
-def _outcome(treated: Sequence[Treated], args: argparse.Namespace, messages: Messages) -> Outcome:
-    """Exit code, JSON and stdout of all inputs together."""
-    scored = [(each.path, each.final.assessment.score) for each in treated if each.final and not each.error]
-    if len(treated) > 1 and scored:
-        for line in verdict.ranking(scored):
-            messages.say(line)
-    low = [path for path, score in scored if args.min_score is not None and score < args.min_score]
-    for path in low:
-        messages.error(f"Under {args.min_score:g} of 100: {path}")
-    errors = [each.error for each in treated if each.error]
-    result: dict[str, Any] = {"samples": [_as_json(each) for each in treated]}
-    if errors:
-        result |= {"status": "error", "error": _error_json(errors[0])}
-    if args.dry_run:
-        result |= {"dry_run": True}
-    lines = [_stdout_line(each) for each in treated if not each.error]
-    return 1 if errors or low else 0, result, "\n".join(lines)
-
-
-def _stdout_line(treated: Treated) -> str:
-    """The path of a result; without one the score, the verdict and the path of the input."""
-    if treated.improvement:
-        return treated.improvement.output
-    assert treated.before is not None
-    judged = treated.before.assessment
-    return f"{judged.score:.1f} {judged.verdict} {treated.path}"
-
-
-def _as_json(treated: Treated) -> dict[str, Any]:
-    before, after = treated.before, treated.improvement.after if treated.improvement else None
-    improvement = treated.improvement
-    return {
-        "input": treated.path, "output": improvement.output if improvement else None,
-        "status": "error" if treated.error else "ok",
-        "error": _error_json(treated.error) if treated.error else None,
-        "score": _both(before, after, lambda analysis: analysis.assessment.score),
-        "verdict": _both(before, after, lambda analysis: analysis.assessment.verdict),
-        "score_parts": _both(before, after, lambda analysis: dict(analysis.assessment.parts)),
-        "metrics": _both(before, after, lambda analysis: assessment.metric_values(analysis.metrics)),
-        "issues": [asdict(issue) for issue in before.assessment.issues] if before else [],
-        "issues_after": [asdict(issue) for issue in after.assessment.issues] if after else [],
-        "recommendations": assessment.recommendations((after or before).assessment) if before else [],
-        "steps": [asdict(step) for step in improvement.steps] if improvement else [],
-        "plan": [asdict(planned) for planned in treated.plan],
-        "edits": [asdict(kept) for kept in improvement.edits] if improvement else [],
-        "examined_s": list(before.examined) if before else None,
-    }
-
-
-def _both(before: Analysis | None, after: Analysis | None, part: Callable[[Analysis], Any]) -> dict[str, Any]:
-    found = {"before": part(before)} if before else {}
-    return found | {"after": part(after)} if after else found
-
-
-def _error_json(error: VoiceError) -> dict[str, str]:
-    return {"type": type(error).__name__, "message": error.message, "hint": error.hint}
 
 
 def main(argv: list[str] | None = None) -> int:

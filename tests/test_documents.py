@@ -15,7 +15,7 @@ import improve_voice_sample
 import logger_config
 import simple_voice_clone
 from tests.diagrams.drawing import plain
-from voicekit import command_line, complexity, guards, mending, run_history
+from voicekit import command_line, complexity, guards, mending, run_history, sample_results
 from voicekit.assessment import CURVES, RULES, Assessment, Metrics
 from voicekit.metric_words import WORDS
 from voicekit.planning import ATTENUATION_DB, LONG_S, STEPS, attenuation_db
@@ -185,7 +185,7 @@ def test_the_data_flow_tells_of_every_metric() -> None:
 
 def test_the_readme_tells_of_every_field_of_a_sample() -> None:
     fields = re.findall(r"\w+", " ".join(row[0] for row in table_under("README.md", "### JSON")))
-    answer = improve_voice_sample._as_json(improve_voice_sample.Treated("me.wav"))
+    answer = sample_results.as_json(sample_results.Treated("me.wav"))
     assert sorted(fields) == sorted(answer)
 
 
