@@ -55,6 +55,7 @@ def cut(request: Request, measure: Callable[[str, str], Measured], lexicon: Lexi
     begins: list[float] = []
     for cue in request.cues:
         pieces = segments(cue.text, request.language, measure, lexicon=lexicon, gaps=gaps)
-        found += [*pieces[:-1], replace(pieces[-1], gap_s=0.0)]  # the next one begins at its own time
+        # The next one begins at its own time, or when the pause is over.
+        found += [*pieces[:-1], replace(pieces[-1], gap_s=pieces[-1].tail_s)]
         begins += [cue.start_s] + [0.0] * (len(pieces) - 1)
     return Cut(tuple(found), tuple(begins))

@@ -72,7 +72,7 @@ def runs(text: str, languages: Collection[str]) -> tuple[Run, ...]:
 
 
 def without_idle_backslashes(text: str) -> str:
-    r"""The text without backslashes before brackets that begin no tag: ``\[note]`` is ``[note]``. O(characters) time."""
+    r"""The text without backslashes before brackets that begin no tag: ``\[note]`` is ``[note]``. O(characters)."""
     return _IDLE.sub("", text)
 
 
