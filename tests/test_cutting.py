@@ -101,6 +101,13 @@ def test_a_pause_at_the_end_of_a_cue_is_silence_before_the_next_one() -> None:
     assert starts(late, 1.0) == [0.0, 9.0]
 
 
+def test_a_tag_holds_over_the_ends_of_cues() -> None:
+    made = cut_of(of("", Cue(0, 1, "[speed:0.9]One."), Cue(1, 2, "Two."), Cue(2, 3, "[speed]Three.")))
+    assert [(each.text, each.speed, each.source) for each in made.segments] == [
+        ("One.", 0.9, "One."), ("Two.", 0.9, "Two."), ("Three.", 1.0, "Three."),
+    ]  # fmt: skip
+
+
 def test_nothing_to_speak_is_refused() -> None:
     with pytest.raises(TextError):
         cut_of(of(" ... "))
