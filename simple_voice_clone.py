@@ -370,23 +370,20 @@ def _wanted(args: argparse.Namespace) -> Request:
 def _speak_text(args: argparse.Namespace, messages: Messages) -> Outcome:
     """One text into one file, or a file for each of its chapters."""
     read = request_building.read_text(args.text, args.text_file, args.language, _stdin, text_stage.MAX_TEXT_BYTES)
-    requests = request_building.of_manuscript(read, _wanted(args), chapters=args.chapters)
     settings, log_dir = settings_of(args), log_folder(args.log_dir)
-    if args.dry_run:
-        with Terminal(messages) as terminal:
+    with Terminal(messages, lambda cuts: clone_plans.expected(requests, cuts, settings, log_dir)) as terminal:
+        requests = request_building.of_manuscript(read, _wanted(args), terminal, chapters=args.chapters)
+        if args.dry_run:
             tasks, _ = admission.admit(requests, settings, terminal, alone=True, listens=args.play)
-        requests = [task.request for task in tasks.left if not task.delivered]
-        return clone_results.planned(clone_plans.plan(requests, settings, log_dir), messages)
-    with (
-        Terminal(messages, lambda cuts: clone_plans.expected(requests, cuts, settings, log_dir)) as terminal,
-        playing(wanted=args.play) as hears,
-    ):
-        if len(requests) == 1:
-            one = requests[0]
-            clone_voice_simple(one.text, one.voice, one.output, one.language, one.preprocess, settings=settings,
-                               listener=terminal, hears=hears, like=one)  # fmt: skip
-        else:
-            clone_requests(requests, settings, terminal, hears=hears)
+            left = [task.request for task in tasks.left if not task.delivered]
+            return clone_results.planned(clone_plans.plan(left, settings, log_dir), messages)
+        with playing(wanted=args.play) as hears:
+            if len(requests) == 1:
+                one = requests[0]
+                clone_voice_simple(one.text, one.voice, one.output, one.language, one.preprocess, settings=settings,
+                                   listener=terminal, hears=hears, like=one)  # fmt: skip
+            else:
+                clone_requests(requests, settings, terminal, hears=hears)
     return clone_results.outcome(terminal.clones, terminal, stage_clock().seconds())
 
 

@@ -93,6 +93,21 @@ def test_a_cue_is_late_only_if_the_one_before_takes_longer() -> None:
     assert starts(two, 2.5)[1] >= 2.5
 
 
+def test_a_pause_at_the_end_of_a_cue_is_silence_before_the_next_one() -> None:
+    two = cut_of(of("", Cue(0.0, 2.0, "First. [pause:3]"), Cue(2.0, 4.0, "Second. [pause:1]")))
+    assert starts(two, 1.0) == [0.0, 4.0]
+    assert [segment.tail_s for segment in two.segments] == [3.0, 1.0]
+    late = cut_of(of("", Cue(0.0, 2.0, "First. [pause:3]"), Cue(9.0, 10.0, "Second.")))
+    assert starts(late, 1.0) == [0.0, 9.0]
+
+
+def test_a_tag_holds_over_the_ends_of_cues() -> None:
+    made = cut_of(of("", Cue(0, 1, "[speed:0.9]One."), Cue(1, 2, "Two."), Cue(2, 3, "[speed]Three.")))
+    assert [(each.text, each.speed, each.source) for each in made.segments] == [
+        ("One.", 0.9, "One."), ("Two.", 0.9, "Two."), ("Three.", 1.0, "Three."),
+    ]  # fmt: skip
+
+
 def test_nothing_to_speak_is_refused() -> None:
     with pytest.raises(TextError):
         cut_of(of(" ... "))

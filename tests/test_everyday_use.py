@@ -638,6 +638,36 @@ def test_without_chapters_a_book_is_one_file(quick: list[Utterance]) -> None:
     assert sorted(os.listdir()) == ["book.md", "book.wav"]
 
 
+def test_a_book_with_a_preface_and_tags_is_spoken_chapter_by_chapter(quick: list[Utterance]) -> None:
+    paragraphs = ("[speed:0.9]", "To Ann.", "Chapter 1", "It barks. [pause:2]", "Chapter 2", "It purrs.")
+    Path("book.txt").write_text("\n\n".join(paragraphs))
+    assert read("--text-file", "book.txt", "--chapters", "-o", "book.wav", "--retries", "0") == 0
+    titles = [read_tags(f"book-0{number}.wav")["title"] for number in (1, 2, 3)]
+    assert titles == ["Preface", "Chapter 1", "Chapter 2"]
+    assert {each.speed for each in quick} == {0.9}
+    for number, silence_s in ((1, 0.0), (2, 2.0), (3, 0.0)):
+        samples, rate = soundfile.read(f"book-0{number}.wav")
+        assert (len(samples) - 1 - np.flatnonzero(samples)[-1]) / rate == pytest.approx(silence_s, abs=0.1)
+
+
+def test_a_tag_alone_before_the_first_chapter_is_none(quick: list[Utterance]) -> None:
+    Path("book.md").write_text("[speed:0.9]\n\n# One\n\nIt barks.\n\n# Two\n\nIt purrs.\n")
+    assert read("--text-file", "book.md", "--chapters", "-o", "book.wav") == 0
+    assert sorted(os.listdir()) == ["book-01.wav", "book-02.wav", "book.md"]
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_what_a_text_does_not_give_is_told_of(
+    dry: bool, quick: list[Utterance], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("book.md").write_text("---\nlang: sv\n---\nHunden.\n")
+    assert read("--text-file", "book.md", "--chapters", "-o", "book.wav", *(["--dry-run"] if dry else ["--json"])) == 0
+    told = capsys.readouterr()
+    for words in ("'sv', which XTTS v2 does not speak", "--chapters found no chapters"):
+        assert told.err.count(words) == 1
+        assert dry or sum(words in line for line in json.loads(told.out)["warnings"]) == 1
+
+
 @pytest.mark.parametrize(("kind", "point"), [("srt", ","), ("vtt", ".")])
 def test_subtitles_tell_where_the_sound_is(kind: str, point: str, quick: list[Utterance]) -> None:
     assert read("--text", "A dog.\n\n[speed:1.2]A cat.[speed]\n\nA cow.", "-o", "out.wav", "--subtitles", kind) == 0

@@ -119,3 +119,11 @@ def test_a_segment_begins_at_its_time_or_after_the_one_before() -> None:
     assert first == Placed(0.5, 1.5)
     assert in_time == Placed(4.0, 5.0)
     assert late == Placed(5.25, 6.25)
+
+
+def test_the_silence_at_the_end_counts_from_the_last_segment() -> None:
+    joiner = Joiner(RATE)
+    joiner.lay(piece(1.0), 0.6)
+    silence = joiner.end(2.0)
+    assert silence.size == 2 * RATE and not silence.any() and silence.dtype == np.float32
+    assert joiner.end(0.0).size == 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from voicekit.markdown_reading import read_markdown
+from voicekit.markup import Run, runs
+from voicekit.text import LANGUAGES
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,23 @@ from voicekit.markdown_reading import read_markdown
         ("Before\n\n<div class='x'>\nhidden\n</div>\n\nAfter", "Before\n\nAfter"),
         ("H<sub>2</sub>O <!-- note --> is water", "H2O  is water"),
         ("- one\n- two\n  - three", "one\n\ntwo\n\nthree"),
-        ("1. one\n2. two", "one\n\ntwo"),
+        ("1. one\n2. two", "1. one\n\n2. two"),
+        ("7) one\n8) two", "7) one\n\n8) two"),
+        ("1. one\n1. two\n1. three", "1. one\n\n2. two\n\n3. three"),  # as Markdown shows it
+        ("0. one\n0. two", "0. one\n\n1. two"),
+        ("1. one\n   1. inner\n   2. inner\n2. two", "1. one\n\n1. inner\n\n2. inner\n\n2. two"),
+        ("1. one\n\n   more\n2. two", "1. one\n\nmore\n\n2. two"),
+        ("1. - [ ] open", "1. open"),
+        ("1. ```\n   code\n   ```\n2. two", "2. two"),
+        ("1. > quoted", "1. quoted"),
+        ("24. Dezember war es kalt.", "24. Dezember war es kalt."),
+        ("24. Dezember war es kalt.\n\n26. Dezember taute es.", "24. Dezember war es kalt.\n\n26. Dezember taute es."),
+        ("24. Mai: Regen.\n\n24. Mai: Schnee.", "24. Mai: Regen.\n\n24. Mai: Schnee."),
+        ("Es war der\n24. Dezember.", "Es war der 24. Dezember."),
+        ("He has only\n1. one", "He has only\n\n1. one"),
+        ("1984.\n\nIt was a year.", "1984.\n\nIt was a year."),
+        ("1. 2. two", "1. 2. two"),
+        ("007. James", "007. James"),
         ("- [ ] open\n- [x] done", "open\n\ndone"),
         ("| Name | Age |\n|---|---|\n| Ann | 7 |\n| | 8 |", "Name, Age\n\nAnn, 7\n\n8"),
         ("> Quoted\n> on", "Quoted on"),
@@ -38,6 +56,24 @@ from voicekit.markdown_reading import read_markdown
 )
 def test_spoken(markdown: str, spoken: str) -> None:
     assert read_markdown(markdown).text == spoken
+
+
+@pytest.mark.parametrize(
+    ("markdown", "spoken"),
+    [
+        (r"Write \[pause: 1] here", "Write [pause: 1] here"),
+        (r"Write &#91;pause] here", "Write [pause] here"),
+        ("# \\[speed:0.9]\n\ntext", "[speed:0.9]\n\ntext"),
+        (r"\[note] and \[pauses:1] and \[^1] stay", "[note] and [pauses:1] and [^1] stay"),
+    ],
+)
+def test_a_tag_behind_a_backslash_is_text(markdown: str, spoken: str) -> None:
+    text = read_markdown(markdown).text
+    assert runs(text, LANGUAGES) == (Run(spoken),)
+
+
+def test_a_backslash_stands_only_before_tags() -> None:
+    assert read_markdown(r"\[note] and \[pause:1] and [pause:2]").text == r"[note] and \[pause:1] and [pause:2]"
 
 
 def test_chapters() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voicekit.errors import TextError
-from voicekit.markup import Run, runs
+from voicekit.markup import Run, carried, runs, without_tags
 from voicekit.text import LANGUAGES
 
 
@@ -67,3 +67,17 @@ def test_nothing_of_the_text_is_lost() -> None:
     text = "a[pause]b [x] [speed:1.1] c\n\n[language:fr]d[language] \\[pause] ["
     joined = "".join(run.text for run in parse(text))
     assert joined == "ab [x]  c\n\nd [pause] ["
+
+
+def test_without_tags() -> None:
+    assert without_tags(r"[speed:0.9]a [pause] [note] \[pause:1] b[language]") == "a  [note] [pause:1] b"
+
+
+def test_texts_that_are_spoken_apart_sound_as_they_would_together() -> None:
+    texts = ["[pause:1]a[speed:0.9]", "b[Language:DE]", r"c [pause] \[speed:2] [speed]", "d", "[language]e", "f"]
+    apart = [run for text in carried(texts) for run in parse(text)]
+    assert [run for run in apart if run.text or run.pause_s] == [
+        Run("", 1.0), Run("a"), Run("b", speed=0.9), Run("c ", 1.0, 0.9, "de"), Run(" [speed:2] ", 0.0, 0.9, "de"),
+        Run("d", language="de"), Run("e"), Run("f"),
+    ]  # fmt: skip
+    assert carried(["a [pause]", "b"]) == ("a [pause]", "b")

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -116,6 +117,24 @@ def test_subtitles_lie_where_the_sound_really_is(kind: str) -> None:
         assert end_s == pytest.approx(sound[1], abs=1e-3)
     assert said[0][0] == 0.7 and said[1][0] == 2.0
     assert [text.replace("&amp;", "&") for *_, text in said] == list(TEXTS)  # as the author wrote them
+
+
+@pytest.mark.parametrize("settings", [{}, {"sample_rate": 48_000}])
+def test_silence_at_the_end_is_in_the_file_and_in_no_caption(settings: dict[str, Any]) -> None:
+    heard: list[NDArray[np.float32]] = []
+    plain = made(request("plain.wav", subtitles="srt", **settings))
+    cut = a_cut()
+    longer = Cut((*cut.segments[:-1], replace(cut.segments[-1], tail_s=2.0)), cut.begins_s)
+    with Output(request("tail.wav", subtitles="srt", **settings), longer, None, heard.append) as output:
+        for length in LENGTHS_S:
+            output.add(spoken(length))
+        cloned = finished(output)
+    assert cloned.duration_s == pytest.approx(plain.duration_s + 2.0)
+    assert cloned.duration_s == pytest.approx(soundfile.info("tail.wav").duration, abs=1e-4)
+    assert sounding("tail.wav") == sounding("plain.wav")
+    assert cloned.segments == plain.segments
+    assert Path("tail.srt").read_bytes() == Path("plain.srt").read_bytes()
+    assert sum(each.size for each in heard) == round(cloned.duration_s * RATE)
 
 
 def test_what_is_told_of_a_segment() -> None:

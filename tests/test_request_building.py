@@ -11,15 +11,33 @@ import pytest
 
 from voicekit.chapters import Chapter, Cue, Manuscript
 from voicekit.clone_results import Terminal
-from voicekit.cloning import CloneSettings, Request
+from voicekit.cloning import CloneSettings, Listener, Request
 from voicekit.command_line import Messages
+from voicekit.cutting import cut
 from voicekit.errors import TextError
 from voicekit.jobs import Job, read_jobs
+from voicekit.lexicon import NO_LEXICON
+from voicekit.manuscripts import read_manuscript
 from voicekit.request_building import chapter_output, of_job, of_jobs, of_manuscript, read_text
+from voicekit.text import Segment, roughly
 
 LIKE = Request("", ("me.wav",), "books/book.mp3", "", CloneSettings(speed=1.2, seed=5), preprocess=False)
 CHAPTERS = (Chapter("Dawn", "One."), Chapter(None, "Two."), Chapter("Night", "Three."))
 BOOK = Manuscript(CHAPTERS, title="A Book", author="An Author", language="de-AT")
+
+
+class Heard(Listener):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, line: str) -> None:
+        self.warnings.append(line)
+
+
+def cut_of(request: Request) -> tuple[Segment, ...]:
+    return cut(replace(request, language="en"), roughly, NO_LEXICON, 1).segments
 
 
 def never(most: int) -> bytes:
@@ -53,6 +71,62 @@ def test_a_single_chapter_needs_no_number() -> None:
     assert (request.output, request.title) == ("books/book.mp3", "A Book")
 
 
+@pytest.mark.parametrize(("name", "text"), [
+    ("book.txt", "[speed:0.9]\n\nChapter 1\n\nOne.\n\nChapter 2\n\nTwo."),
+    ("book.md", "[speed:0.9]\n\n# Chapter 1\n\nOne.\n\n# Chapter 2\n\nTwo."),
+])  # fmt: skip
+def test_a_tag_before_the_first_chapter_is_no_chapter_and_holds_in_all(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    read = read_manuscript(tmp_path / name)
+    requests = of_manuscript(read, LIKE, chapters=True)
+    assert [request.title for request in requests] == ["Chapter 1", "Chapter 2"]
+    assert [[(each.text, each.speed) for each in cut_of(request)] for request in requests] == [
+        [("Chapter 1", 0.9), ("One.", 0.9)], [("Chapter 2", 0.9), ("Two.", 0.9)],
+    ]  # fmt: skip
+    (whole,) = of_manuscript(read, LIKE, chapters=False)
+    assert whole.text == read.text
+
+
+def test_tags_hold_over_the_ends_of_chapters_until_they_end() -> None:
+    chapters = ("[language:de]Eins. [pause:2]", "Zwei.", "Drei.[language] [speed:0.8]", "Four.", "[speed]Five. [pause]")
+    requests = of_manuscript(Manuscript(tuple(Chapter(None, each) for each in chapters)), LIKE, chapters=True)
+    (segments,) = zip(*map(cut_of, requests), strict=True)
+    assert [(each.text, each.language, each.speed, each.tail_s) for each in segments] == [
+        ("Eins.", "de", 1.0, 2.0), ("Zwei.", "de", 1.0, 0.0), ("Drei.", "de", 1.0, 0.0), ("Four.", None, 0.8, 0.0),
+        ("Five.", None, 1.0, 1.0),
+    ]  # fmt: skip
+
+
+def test_tags_behind_the_last_chapter_are_part_of_it() -> None:
+    book = Manuscript((Chapter("A", "One."), Chapter("B", "Two."), Chapter(None, "[pause:2]")))
+    *_, last = of_manuscript(book, LIKE, chapters=True)
+    assert (last.text, last.track) == ("Two.\n\n[pause:2]", (2, 2))
+
+
+@pytest.mark.parametrize(("own", "given"), [
+    ((None, "Chapter 1", "Chapter 2"), ["Preface", "Chapter 1", "Chapter 2"]),
+    ((None, "Preface", "Dawn"), ["Chapter 1", "Preface", "Dawn"]),
+    ((None, "chapter 1", "PREFACE"), ["Track 1", "chapter 1", "PREFACE"]),
+    ((None, None, None), ["Chapter 1", "Chapter 2", "Chapter 3"]),
+    (("Chapter 1", None, "Chapter 2"), ["Chapter 1", "Track 2", "Chapter 2"]),
+    (("[speed:0.9] Dawn", "Day [pause]", "[pause]"), ["Dawn", "Day", "Chapter 3"]),
+])  # fmt: skip
+def test_no_title_that_is_made_up_is_another_chapters(own: tuple[str | None, ...], given: list[str]) -> None:
+    book = Manuscript(tuple(Chapter(title, f"Text {number}.") for number, title in enumerate(own)))
+    assert [request.title for request in of_manuscript(book, LIKE, chapters=True)] == given
+
+
+@pytest.mark.parametrize("chapters", [True, False])
+def test_a_text_without_chapters_is_told_of_where_they_are_asked_for(chapters: bool) -> None:
+    heard = Heard()
+    for text in ("One.", "..."):
+        of_manuscript(Manuscript((Chapter(None, text),)), LIKE, heard, chapters=chapters)
+    assert len(heard.warnings) == 2 * chapters
+    assert all("--chapters" in line and "'Chapter 1'" in line and "#" in line for line in heard.warnings)
+    of_manuscript(BOOK, LIKE, heard, chapters=chapters)
+    assert len(heard.warnings) == 2 * chapters
+
+
 @pytest.mark.parametrize(("number", "of", "name"), [
     (1, 2, "a/book-01.mp3"), (99, 99, "a/book-99.mp3"), (7, 100, "a/book-007.mp3"), (1000, 1000, "a/book-1000.mp3"),
 ])  # fmt: skip
@@ -65,7 +139,8 @@ def test_chapters_sort_as_they_are_read(number: int, of: int, name: str) -> None
 
 @pytest.mark.parametrize(("asked", "declared", "spoken"), [
     ("", "de-AT", "de"), ("", "pt_BR", "pt"), ("", "zh-TW", "zh-cn"), ("", None, "en"), ("", "", "en"),
-    ("", "sv", "en"), ("fr", "de", "fr"), ("fr", None, "fr"),
+    ("", "sv", "en"), ("fr", "de", "fr"), ("fr", None, "fr"), ("", "deu", "de"), ("", "ger", "de"),
+    ("", "chi", "zh-cn"), ("", "und", "en"),
 ])  # fmt: skip
 def test_a_book_is_read_in_its_own_language_unless_another_is_asked_for(
     asked: str, declared: str | None, spoken: str
@@ -73,6 +148,31 @@ def test_a_book_is_read_in_its_own_language_unless_another_is_asked_for(
     for chapters in (False, True):
         requests = of_manuscript(replace(BOOK, language=declared), replace(LIKE, language=asked), chapters=chapters)
         assert {request.language for request in requests} == {spoken}
+
+
+@pytest.mark.parametrize(("asked", "declared", "line", "said"), [
+    ("", "sv", None, "The text says that it is in 'sv', which XTTS v2 does not speak: it is read as en. --language"),
+    ("", "swe-SE", 7, "Line 7: The text says that it is in 'swe-SE', "),
+    ("", "x" * 5000, None, "The text says that it is in 'xxxx"),
+    ("en", "sv", None, ""), ("", "de-AT", None, ""), ("", "eng", None, ""), ("", "und", None, ""), ("", None, None, ""),
+])  # fmt: skip
+def test_a_language_that_nobody_speaks_is_told_of(asked: str, declared: str, line: int | None, said: str) -> None:
+    heard = Heard()
+    of_manuscript(replace(BOOK, language=declared), replace(LIKE, language=asked, line=line), heard, chapters=True)
+    assert len(heard.warnings) == bool(said)
+    assert "".join(heard.warnings).startswith(said)
+    assert all(len(each) < 200 for each in heard.warnings)
+
+
+def test_the_language_of_a_book_in_a_list_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "b.md").write_text("---\nlang: sv\n---\nHej.")
+    terminal = Terminal(Messages(stream=io.StringIO()))
+    wanted = job(text=None, text_file=str(tmp_path / "b.md"))
+    (request,) = of_jobs([wanted], LIKE, terminal)
+    assert request.language == "en"
+    assert [each.startswith("Line 4: The text says that it is in 'sv'") for each in terminal.warnings] == [True]
+    assert of_jobs([wanted], replace(LIKE, language="de"), terminal)[0].language == "de"
+    assert len(terminal.warnings) == 1
 
 
 def test_a_title_that_is_asked_for_is_the_books() -> None:

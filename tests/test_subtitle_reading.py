@@ -32,6 +32,23 @@ def test_web_vtt() -> None:
     assert cues(text) == [Cue(1.5, 2.0, "Hello there friend"), Cue(3600.0, 3601.0, "R&D <now>")]
 
 
+@pytest.mark.parametrize("header", ["WEBVTT", "WEBVTT - A --> B", "WEBVTT\tA film\nKind: captions", "WEBVTT X\nid",
+                                    "WEBVTT\n", "WEBVTT\n\nNOTE first\n", "WEBVTT\n\nREGION\nid:a\n"])  # fmt: skip
+def test_a_header_of_web_vtt_ends_at_a_blank_line_or_at_the_first_times(header: str) -> None:
+    text = f"{header}\n00:01.000 --> 00:02.000\nHello\nthere\n\n00:03.000 --> 00:04.000\nBye\n"
+    assert cues(text) == [Cue(1, 2, "Hello there"), Cue(3, 4, "Bye")]
+
+
+def test_a_bad_time_in_a_header_of_web_vtt_names_its_line() -> None:
+    with pytest.raises(TextError, match=r"line 2 of 'film.srt' cannot be read"):
+        cues("WEBVTT\n00:00:01.000 -> 00:00:02.000\nHello\n\n00:03.000 --> 00:04.000\nBye\n")
+
+
+def test_times_end_a_cue_of_web_vtt_and_an_arrow_in_its_words_does_not() -> None:
+    text = "WEBVTT\n\n00:01.000 --> 00:02.000\nfrom A --> B\n00:03.000 --> 00:04.000\nBye\n"
+    assert cues(text) == [Cue(1, 2, "from A --> B"), Cue(3, 4, "Bye")]
+
+
 @pytest.mark.parametrize(
     ("marked", "plain"),
     [

@@ -299,6 +299,15 @@ def test_a_pause_is_the_silence_where_it_stands() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("end", "seconds"), [
+    ("", 0.0), (" [pause:2]", 2.0), ("\n\n[pause:2]\n", 2.0), (" [pause:0.1]", 0.1),
+    (" [pause:1] * * * [pause:3]", 3.0), (" [speed:0.9][pause:2][speed]", 2.0), (r" \[pause:2]", 0.0),
+])  # fmt: skip
+def test_a_pause_at_the_end_is_silence_behind_the_last_segment(end: str, seconds: float) -> None:
+    found = cut("[pause:5]One moment. [pause:1]Two moments." + end)
+    assert [each.tail_s for each in found] == [0.0] * (len(found) - 1) + [seconds]
+
+
 def test_speed_and_language_hold_until_they_end() -> None:
     found = cut("Plain. [speed:0.8]Slow. [language:de]Langsam.[speed] Schnell.[language] Plain.")
     assert [(each.text, each.speed, each.language) for each in found] == [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from voicekit import markup
 from voicekit.cloning import CloneSettings, Request
 from voicekit.lexicon import NO_LEXICON, Lexicon
 from voicekit.text import Gaps, Measured, Segment, normalise_language, segments
@@ -53,8 +54,9 @@ def cut(request: Request, measure: Callable[[str, str], Measured], lexicon: Lexi
         return Cut(whole, (0.0,) * len(whole))
     found: list[Segment] = []
     begins: list[float] = []
-    for cue in request.cues:
-        pieces = segments(cue.text, request.language, measure, lexicon=lexicon, gaps=gaps)
-        found += [*pieces[:-1], replace(pieces[-1], gap_s=0.0)]  # the next one begins at its own time
+    for cue, text in zip(request.cues, markup.carried(cue.text for cue in request.cues), strict=True):
+        pieces = segments(text, request.language, measure, lexicon=lexicon, gaps=gaps)
+        # The next one begins at its own time, or when the pause is over.
+        found += [*pieces[:-1], replace(pieces[-1], gap_s=pieces[-1].tail_s)]
         begins += [cue.start_s] + [0.0] * (len(pieces) - 1)
     return Cut(tuple(found), tuple(begins))

@@ -62,6 +62,14 @@ class Joiner:
         samples = np.concatenate([np.zeros(silence, np.float32), faded])
         return samples, Placed(begin / self.sample_rate, self._laid / self.sample_rate)
 
+    def end(self, tail_s: float) -> NDArray[np.float32]:
+        """The silence behind the last segment, seconds, as samples, float32 [n]. O(samples)."""
+        import numpy as np
+
+        silence = round(tail_s * self.sample_rate)
+        self._laid += silence
+        return np.zeros(silence, np.float32)
+
 
 def fade_ends(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
     """Raise the first and lower the last `length` samples by a raised cosine; a copy of [n]."""

@@ -7,7 +7,7 @@ It knows nothing of models: only which codes are languages.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from voicekit.errors import TextError
@@ -18,6 +18,7 @@ SPEEDS = (0.5, 2.0)
 
 _NUMBER = re.compile(r"\d{1,6}(?:[.,]\d{1,6})?|[.,]\d{1,6}")
 _TAG = re.compile(r"(\\?)\[\s*(pause|speed|language)\s*(?::([^\[\]\n]{0,40}))?\]", re.IGNORECASE)
+_IDLE = re.compile(rf"\\(?=\[)(?!{_TAG.pattern})", re.IGNORECASE)
 # What follows a closing tag at once and belongs to the words before it, as the stop after a word in French.
 _CLINGING = re.compile(r"[.,;:!?…)\"'”’»。，、！？；：」』）]+(?=\s|$)|[。，、！？；：」』）]+")
 
@@ -68,6 +69,32 @@ def runs(text: str, languages: Collection[str]) -> tuple[Run, ...]:
         literal = ""
     found.append(replace(settings, text=literal + text[end:]))
     return tuple(_joined(found))
+
+
+def without_tags(text: str) -> str:
+    """The text as it is spoken; values are not checked. O(characters) time."""
+    return _TAG.sub(lambda tag: tag[0][1:] if tag[1] else "", text)
+
+
+def carried(texts: Iterable[str]) -> tuple[str, ...]:
+    """Texts that follow each other, to be spoken apart: each begins with the tags that hold there. O(characters) time.
+
+    Values are not checked: `runs` does, of the text that a tag stands in.
+    """
+    found: list[str] = []
+    holding: dict[str, str] = {}
+    for text in texts:
+        found.append("".join(holding.values()) + text)
+        for tag in _TAG.finditer(text):
+            name = tag[2].lower()
+            if not tag[1] and name != "pause":
+                holding[name] = "" if tag[3] is None else tag[0]
+    return tuple(found)
+
+
+def without_idle_backslashes(text: str) -> str:
+    r"""The text without backslashes before brackets that begin no tag: ``\[note]`` is ``[note]``. O(characters)."""
+    return _IDLE.sub("", text)
 
 
 def _joined(found: list[Run]) -> Iterator[Run]:

@@ -134,7 +134,7 @@ class Output(HoldsFiles):
         return Audio(np.concatenate(self._heard), OUTPUT_RATE_HZ)
 
     def add(self, spoken: Spoken, missing: tuple[str, ...] | None = None) -> SpokenSegment:
-        """Write the next segment; says where it lies."""
+        """Write the next segment, behind the last one the silence that the text ends with; says where it lies."""
         segment = self._segments[len(self._spoken)]
         with span("Write", stage="write", level=logging.DEBUG) as step:
             samples, place = self._joiner.lay(spoken.audio, segment.gap_s, self._begins_s[len(self._spoken)])
@@ -146,6 +146,8 @@ class Output(HoldsFiles):
         if self._heard_samples < HEARD_S * OUTPUT_RATE_HZ:
             self._heard.append(spoken.audio.samples)
             self._heard_samples += len(spoken.audio.samples)
+        if self.complete and segment.tail_s:
+            self._write(self._joiner.end(segment.tail_s))
         return self._spoken[-1]
 
     def _write(self, samples: NDArray[np.float32]) -> None:

@@ -2,45 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from voicekit import markup
 from voicekit.chapters import Chapter, Manuscript, is_speakable
 from voicekit.clone_results import Terminal
-from voicekit.cloning import CloneSettings, Request
+from voicekit.cloning import CloneSettings, Listener, Request
 from voicekit.errors import TextError, VoiceError
 from voicekit.jobs import Job
 from voicekit.manuscripts import decode_manuscript, read_manuscript
 from voicekit.text import normalise_language
 
 DEFAULT_LANGUAGE = "en"
+NO_CHAPTERS = (
+    "--chapters found no chapters, so that there is one file. A chapter begins at a line such as 'Chapter 1' between"
+    " blank lines, at a heading # or ## of a .md, or where the contents of an .epub say so; two are needed."
+)
+# Books name their language by these too: https://www.loc.gov/standards/iso639-2; "und" is undetermined.
+_ISO_639_2 = {
+    "eng": "en", "spa": "es", "fra": "fr", "fre": "fr", "deu": "de", "ger": "de", "ita": "it", "por": "pt", "pol": "pl",
+    "tur": "tr", "rus": "ru", "nld": "nl", "dut": "nl", "ces": "cs", "cze": "cs", "ara": "ar", "zho": "zh", "chi": "zh",
+    "jpn": "ja", "hun": "hu", "kor": "ko", "hin": "hi", "und": DEFAULT_LANGUAGE,
+}  # fmt: skip
 _OF_REQUEST = ("title",)  # settings of a job that are the request's own
 
 
-def of_manuscript(manuscript: Manuscript, like: Request, *, chapters: bool) -> list[Request]:
+def of_manuscript(
+    manuscript: Manuscript, like: Request, listener: Listener = Listener(), *, chapters: bool
+) -> list[Request]:
     """The requests of a text: one file, or one for each chapter.
 
     Args:
         like: has the voice, the output, the settings; its text is not used. An empty language is the text's own.
+        listener: is warned where the text's own language cannot be spoken, and where there are no chapters.
         chapters: a file for each chapter, numbered after the output's name, where there are several.
     """
-    manuscript = replace(manuscript, chapters=tuple(each for each in manuscript.chapters if is_speakable(each.text)))
-    language = like.language or _declared(manuscript.language)
-    album = like.title or manuscript.title
+    manuscript = replace(manuscript, chapters=_speakable(manuscript.chapters))
+    language = like.language or _declared(manuscript.language, like.line, listener)
+    album = like.title or _title(manuscript.title)
     common = replace(like, language=language, artist=like.artist or manuscript.author)
-    if not chapters or len(manuscript.chapters) == 1:
+    of_how_many = len(manuscript.chapters)
+    if chapters and of_how_many < 2:
+        listener.warn(NO_CHAPTERS)
+    if not chapters or of_how_many < 2:
         cues = tuple(cue for chapter in manuscript.chapters for cue in chapter.cues)
         return [replace(common, text=manuscript.text, cues=cues, title=album)]
-    of_how_many = len(manuscript.chapters)
+    texts = markup.carried(chapter.text for chapter in manuscript.chapters)
     return [
         replace(
-            common, text=chapter.text, cues=chapter.cues, output=chapter_output(like.output, number, of_how_many),
-            title=_title(chapter, number), album=album, track=(number, of_how_many),
+            common, text=text, cues=chapter.cues, output=chapter_output(like.output, number, of_how_many),
+            title=title, album=album, track=(number, of_how_many),
         )
-        for number, chapter in enumerate(manuscript.chapters, 1)
+        for number, (chapter, text, title) in enumerate(
+            zip(manuscript.chapters, texts, _titles(manuscript.chapters), strict=True), 1)
     ]  # fmt: skip
+
+
+def _speakable(chapters: Iterable[Chapter]) -> tuple[Chapter, ...]:
+    """The chapters in which something is spoken; tags alone are part of the next one, or of the last."""
+    found: list[Chapter] = []
+    tags: list[str] = []
+    for chapter in chapters:
+        if is_speakable(markup.without_tags(chapter.text)):
+            found.append(replace(chapter, text="\n\n".join([*tags, chapter.text])))
+            tags = []
+        elif is_speakable(chapter.text):
+            tags.append(chapter.text)
+    if found and tags:
+        found[-1] = replace(found[-1], text="\n\n".join([found[-1].text, *tags]))
+    return tuple(found)
 
 
 def chapter_output(output: str, number: int, of_how_many: int) -> str:
@@ -50,20 +83,45 @@ def chapter_output(output: str, number: int, of_how_many: int) -> str:
     return str(path.with_name(f"{path.stem}-{number:0{width}d}{path.suffix}"))
 
 
-def _title(chapter: Chapter, number: int) -> str:
-    return chapter.title or f"Chapter {number}"
+def _title(title: str | None) -> str | None:
+    """A title without tags; None where nothing is left."""
+    return markup.without_tags(title or "").strip() or None
 
 
-def _declared(language: str | None) -> str:
-    """The language that a book says it is in, where XTTS speaks it."""
+def _titles(chapters: Sequence[Chapter]) -> list[str]:
+    """The title of each chapter; one without has a name that no other one has."""
+    own = [_title(chapter.title) for chapter in chapters]
+    taken = {title.casefold() for title in own if title}
+    found: list[str] = []
+    for number, title in enumerate(own, 1):
+        before_the_first = ["Preface"] if number == 1 and taken else []
+        names = (name for name in (*before_the_first, f"Chapter {number}") if name.casefold() not in taken)
+        found.append(title or next(names, f"Track {number}"))
+    return found
+
+
+def _declared(language: str | None, line: int | None, listener: Listener) -> str:
+    """The language that a text says it is in, or, with a warning where it names one that XTTS does not speak, English.
+
+    Args:
+        line: of the job file that the text is of; None without one.
+    """
+    if not language:
+        return DEFAULT_LANGUAGE
     try:
-        return normalise_language(language) if language else DEFAULT_LANGUAGE
+        return normalise_language(_ISO_639_2.get(language.strip().lower().replace("_", "-").split("-")[0], language))
     except TextError:
+        where = "" if line is None else f"Line {line}: "
+        listener.warn(f"{where}The text says that it is in {language[:20]!r}, which XTTS v2 does not speak: it is read"
+                      f" as {DEFAULT_LANGUAGE}. --language names another language.")  # fmt: skip
         return DEFAULT_LANGUAGE
 
 
-def of_job(job: Job, like: Request) -> Request:
+def of_job(job: Job, like: Request, listener: Listener = Listener()) -> Request:
     """A line of a job file; what it does not say is that of `like`.
+
+    Args:
+        listener: see `of_manuscript`.
 
     Raises:
         TextError: its text file cannot be read.
@@ -79,7 +137,7 @@ def of_job(job: Job, like: Request) -> Request:
     if job.text is not None:
         return replace(about, text=job.text, language=language or DEFAULT_LANGUAGE)
     assert job.text_file is not None
-    (read,) = of_manuscript(read_manuscript(job.text_file, language or None), about, chapters=False)
+    (read,) = of_manuscript(read_manuscript(job.text_file, language or None), about, listener, chapters=False)
     return read
 
 
@@ -88,7 +146,7 @@ def of_jobs(jobs: Sequence[Job], like: Request, terminal: Terminal) -> list[Requ
     requests = []
     for job in jobs:
         try:
-            requests.append(of_job(job, like))
+            requests.append(of_job(job, like, terminal))
         except VoiceError as error:
             terminal.fail(job.line, error.message, error.hint, output=job.output)
     return requests

@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from voicekit.chapters import Chapter, Cue, Manuscript, is_speakable
 from voicekit.errors import TextError
@@ -18,6 +18,7 @@ from voicekit.errors import TextError
 _ARROW = "-->"
 _TIME = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[,.](\d{1,3})")
 _LIKE_A_TIME = re.compile(r"\s*\d{1,3}:\d\d:\d\d[,.]\d")  # begins a line that was meant to be a time
+_TIMES = re.compile(r"\s*(?:\d{1,3}:)?\d{1,2}:\d{1,2}[,.]\d{1,3}\s*-->")  # begins a line of times, and no words
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[A-Za-z]{2,8});")
 _NUMBER = re.compile(r"[ \t]*\d{1,9}[ \t]*")
@@ -58,17 +59,27 @@ def _is_counter(lines: Sequence[str], i: int, above: int) -> bool:
 
 
 def _web_vtt(lines: Sequence[str], source: str) -> Iterator[Cue]:
-    """A cue ends at a blank line; a line above its times is its name."""
-    i = 0
-    while i < len(lines):
-        block = i
-        while i < len(lines) and lines[i].strip():
-            i += 1
-        if block and not lines[block].startswith(_NO_CUES):
-            head = next((n for n in range(block, min(block + 2, i)) if _is_time_line(lines[n], n, source)), None)
-            if head is not None:
-                yield _cue(lines[head], lines[head + 1 : i], head + 1, source)
+    """A cue ends at a blank line or at the next times; a line above its times is its name.
+
+    The header ends there, too (https://www.w3.org/TR/webvtt1/#file-parsing).
+    """
+    i = 1
+    while i < len(lines) and lines[i].strip() and not _is_time_line(lines[i], i, source):
         i += 1
+    while i < len(lines):
+        if not lines[i].strip() or lines[i].startswith(_NO_CUES):
+            i = _next(lines, i, lambda line: not line.strip()) + 1
+            continue
+        head = next((n for n in range(i, min(i + 2, len(lines))) if _is_time_line(lines[n], n, source)), None)
+        end = _next(lines, i if head is None else head + 1, lambda line: not line.strip() or bool(_TIMES.match(line)))
+        if head is not None:
+            yield _cue(lines[head], lines[head + 1 : end], head + 1, source)
+        i = end
+
+
+def _next(lines: Sequence[str], start: int, wanted: Callable[[str], bool]) -> int:
+    """The place of the next line that is wanted, `start` included; behind the last one where there is none."""
+    return next((n for n in range(start, len(lines)) if wanted(lines[n])), len(lines))
 
 
 def _is_time_line(line: str, i: int, source: str) -> bool:

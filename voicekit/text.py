@@ -68,6 +68,7 @@ class Segment:
     language: a code, or None for that of the run.
     source: the text as the author wrote it, without tags; for subtitles.
     lead_s: the silence before it, seconds; only of the first segment, where the text begins with a pause.
+    tail_s: the silence after it where nothing follows, seconds; only of the last one, where the text ends with a pause.
     """
 
     text: str
@@ -76,6 +77,7 @@ class Segment:
     language: str | None = None
     source: str = ""
     lead_s: float = 0.0
+    tail_s: float = 0.0
 
 
 def normalise_language(language: str) -> str:
@@ -142,11 +144,12 @@ def segments(
     cleaned = clean(text)
     enough = len(cleaned) // batch_size
     cut: list[Segment] = []
-    lead_s = 0.0
+    lead_s = tail_s = 0.0
     for run in markup.runs(cleaned, LANGUAGES):
         if cut and _starts_paragraph(run.text):
             cut[-1] = _with_pause(cut[-1], gaps.paragraph_s)
-        cut += _run_segments(run, language, measure, enough, lexicon, gaps)
+        cut += (found := _run_segments(run, language, measure, enough, lexicon, gaps))
+        tail_s = run.pause_s if found else max(tail_s, run.pause_s)
         if cut:
             cut[-1] = _with_pause(cut[-1], gaps.paragraph_s if _ends_paragraph(run.text) else 0.0)
             cut[-1] = _with_pause(cut[-1], run.pause_s)
@@ -155,7 +158,7 @@ def segments(
     if not cut:
         raise _nothing_to_speak()
     cut[0] = replace(cut[0], lead_s=lead_s)
-    cut[-1] = _with_pause(cut[-1], gaps.paragraph_s)
+    cut[-1] = replace(_with_pause(cut[-1], gaps.paragraph_s), tail_s=tail_s)
     return tuple(cut)
 
 
