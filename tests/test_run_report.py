@@ -294,6 +294,42 @@ def test_noise_is_no_regression() -> None:
     assert alarms <= 4
 
 
+def with_stages(runs: Sequence[Record], more: int, noise: float, seed: int) -> list[Record]:
+    """The same runs with more stages, each of two seconds, whose noise is their own."""
+    draw = random.Random(seed)
+    for run in runs:
+        for number in range(more):
+            seconds = 2.0 * math.exp(draw.gauss(0, noise))
+            run["stages"][f"stage_{number}"] = {"seconds": seconds, "sizes": {}, "declared": None}
+            run["timings_s"][f"stage_{number}"] = seconds
+    return list(runs)
+
+
+@pytest.mark.parametrize("count", [15, 45])
+def test_noise_over_many_stages_is_no_regression(count: int) -> None:
+    """Sixteen stages whose noise of 30 % is over the ratio often enough: only the correction for all of them helps."""
+    alarms = sum(
+        has_regression(report(with_stages(history(count, seed=seed, noise=0.3), 10, 0.3, seed))) for seed in range(100)
+    )
+    assert alarms <= 3
+
+
+@pytest.mark.parametrize(("earlier", "latest"), [(30, 7), (30, 15)])
+def test_one_slow_stage_among_many_is_found(earlier: int, latest: int) -> None:
+    found = 0
+    for seed in range(20):
+        runs = with_stages(history(earlier + latest, seed=seed), 4, 0.08, seed)
+        regressions = report(runs[:earlier] + slowed(runs[earlier:], "generate", 1.5))["regressions"]
+        found += [each["stage"] for each in regressions] == ["generate"]
+    assert found >= 18
+
+
+def test_five_runs_against_five_prove_nothing_of_eight_series() -> None:
+    """Their least p, 2 of 252 orders, is under 0.01, and comes by chance in one of sixteen such reports."""
+    runs = history(10, slow_runs=0.0)
+    assert report(runs[:5] + slowed(runs[5:], "generate", 1.5))["regressions"] == []
+
+
 def test_a_few_outliers_are_no_regression() -> None:
     runs = history(30, slow_runs=0.0)
     assert not has_regression(report(runs[:25] + slowed(runs[25:27], "generate", 8.0) + runs[27:]))

@@ -135,6 +135,26 @@ def usual_line(values: Values, sizes: Sizes, *, proportional: bool) -> Line:
     return Line(median(values), 0.0, median(known) / 1.25, median(known) * 1.25)
 
 
+# --- many tests ----------------------------------------------------------------------------------------
+
+
+def holm(p_values: Values, tests: int) -> list[float]:
+    """p-values corrected for the number of tests, in their order: by them, one alarm of all that is false is as rare
+    as the threshold says, however the tests depend on each other.
+
+    Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6
+    (1979), 65-70.
+
+    Args:
+        p_values: of the tests that found something.
+        tests: how many were made, those that found nothing among them; at least as many as there are p-values.
+    """
+    corrected, highest = [1.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        corrected[place] = highest = min(1.0, max(highest, (tests - rank) * p_values[place]))
+    return corrected
+
+
 # --- shifts --------------------------------------------------------------------------------------------
 
 
