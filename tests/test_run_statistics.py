@@ -107,14 +107,22 @@ def test_with_few_or_like_sizes_the_declaration_decides() -> None:
     sizes, values = [100.0, 120.0, 150.0], [10.0, 12.0, 15.0]
     declared, unknown = usual_line(values, sizes, proportional=True), usual_line(values, sizes, proportional=False)
     assert (declared.at(200.0), unknown.at(200.0)) == (pytest.approx(20.0), 12.0)
-    assert declared.covers([200.0]) and not declared.covers([400.0])
-    assert unknown.covers([130.0]) and not unknown.covers([200.0])
+    assert declared.covers(200.0) and not declared.covers(400.0)
+    assert unknown.covers(130.0) and not unknown.covers(200.0)
+
+
+def test_a_line_that_does_not_rise_is_trusted_for_sizes_like_those_seen() -> None:
+    """Noise hid the growth between 10 and 20: that nothing grows up to 60 does not follow."""
+    sizes = [float(size) for size in range(10, 21)]
+    flat = usual_line([3.0, 2.0] * 5 + [2.0], sizes, proportional=True)
+    assert flat.per_unit == 0 and flat.covers(12.0) and flat.covers(22.0)
+    assert not flat.covers(60.0) and not flat.covers(4.0)
 
 
 def test_unknown_sizes_are_left_out() -> None:
     line = usual_line([1.0, 2.0, 3.0], [1.0, None, 3.0], proportional=True)
     assert (line.at(None), line.at(100.0)) == (2.0, 2.0)
-    assert line.covers([None, 1e9])
+    assert line.covers(None) and line.covers(1e9)
 
 
 # --- many tests ----------------------------------------------------------------------------------------
@@ -203,6 +211,20 @@ def test_larger_sizes_are_no_rise_and_a_rise_is_seen_through_smaller_ones() -> N
         found = rise(hidden, sizes + smaller, proportional=proportional)
         assert found is not None
         assert found.ratio == pytest.approx(1.5, rel=0.2)
+
+
+def test_sizes_that_no_earlier_value_had_are_left_out_one_by_one() -> None:
+    """Most of the latest are far larger, and nothing follows from them; the six among them that are not have risen."""
+    draw = random.Random(3)
+    sizes: list[float | None] = [draw.uniform(100, 120) for _ in range(30)]
+    latest: list[float | None] = [110.0] * 6 + [5000.0] * 14
+
+    def risen(times: float, law: float) -> bool:
+        later = [0.2 * times * 110.0 * noisy(draw) for _ in range(6)] + [0.2 * law * 5000.0 * noisy(draw)] * 14
+        values = [0.2 * size * noisy(draw) for size in sizes if size] + later
+        return rise(values, sizes + latest, proportional=True) is not None
+
+    assert risen(1.6, 1.0) and not risen(1.0, 3.0)
 
 
 def test_who_calls_has_the_last_word() -> None:

@@ -22,12 +22,14 @@ from voicekit.run_records import (
     by_work,
     chosen,
     is_busier,
+    kinds_of,
     law_of,
     load_of,
     median_of,
     series_of,
     size_in,
     unit,
+    width_of,
 )
 from voicekit.run_statistics import LATEST, Growth, Rise, growth, holm, median, p95, rise, trend
 
@@ -225,14 +227,16 @@ def _regressions(groups: Mapping[Key, Sequence[Run]]) -> list[dict[str, Any]]:
 
 
 def _watched(key: Key, runs: Sequence[Run]) -> list[_Watched]:
-    """Every series of these runs that is long enough to tell a rise."""
+    """Every series of like work in these runs that is long enough to tell a rise."""
     found = []
     for name in dict.fromkeys(name for run in runs for name in run.stages):
-        series = series_of(runs, name)
-        if max(series.values, default=0.0) >= _SHORTEST_S:
-            found.append(_Watched(key, "seconds", name, series))
-    for kind, value_of in (("memory", _peak_of), ("GPU memory", _cuda_peak_of)):
-        found.append(_Watched(key, kind, None, by_work([run for run in runs if value_of(run)], value_of)))
+        every = [series_of(alike, name) for alike in kinds_of(runs, name)]
+        found += [_Watched(key, "seconds", name, series) for series in every
+                  if max(series.values, default=0.0) >= _SHORTEST_S]
+    for width in dict.fromkeys(map(width_of, runs)):
+        for kind, value_of in (("memory", _peak_of), ("GPU memory", _cuda_peak_of)):
+            alike = [run for run in runs if width_of(run) == width and value_of(run)]
+            found.append(_Watched(key, kind, None, by_work(alike, value_of)))
     return [each for each in found if len(each.series.values) >= 2 * LATEST]
 
 
