@@ -22,7 +22,7 @@ import pytest
 
 from voicekit import run_history
 from voicekit.run_reasons import describe_run, explain
-from voicekit.run_records import disk_used, find_run, seconds_in, since
+from voicekit.run_records import disk_used, find_run, key_of, seconds_in, since
 from voicekit.run_report import has_regression, report
 from voicekit.run_text import as_text
 
@@ -294,6 +294,81 @@ def test_noise_is_no_regression() -> None:
     assert alarms <= 4
 
 
+def with_stages(runs: Sequence[Record], more: int, noise: float, seed: int) -> list[Record]:
+    """The same runs with more stages, each of two seconds, whose noise is their own."""
+    draw = random.Random(seed)
+    for run in runs:
+        for number in range(more):
+            seconds = 2.0 * math.exp(draw.gauss(0, noise))
+            run["stages"][f"stage_{number}"] = {"seconds": seconds, "sizes": {}, "declared": None}
+            run["timings_s"][f"stage_{number}"] = seconds
+    return list(runs)
+
+
+@pytest.mark.parametrize("count", [15, 45])
+def test_noise_over_many_stages_is_no_regression(count: int) -> None:
+    """Sixteen stages whose noise of 30 % is over the ratio often enough: only the correction for all of them helps."""
+    alarms = sum(
+        has_regression(report(with_stages(history(count, seed=seed, noise=0.3), 10, 0.3, seed))) for seed in range(100)
+    )
+    assert alarms <= 3
+
+
+@pytest.mark.parametrize(("earlier", "latest"), [(30, 7), (30, 15)])
+def test_one_slow_stage_among_many_is_found(earlier: int, latest: int) -> None:
+    found = 0
+    for seed in range(20):
+        runs = with_stages(history(earlier + latest, seed=seed), 4, 0.08, seed)
+        regressions = report(runs[:earlier] + slowed(runs[earlier:], "generate", 1.5))["regressions"]
+        found += [each["stage"] for each in regressions] == ["generate"]
+    assert found >= 18
+
+
+def test_five_runs_against_five_prove_nothing_of_ten_stages() -> None:
+    """Their least p, 2 of 252 orders, is under 0.01, and comes by chance in a tenth of such reports."""
+    runs = with_stages(history(10, slow_runs=0.0), 4, 0.08, 1)
+    assert report(runs[:5] + slowed(runs[5:], "generate", 1.5))["regressions"] == []
+
+
+def of_segments(runs: Sequence[Record], segments: int) -> list[Record]:
+    """Runs whose segments were decoded together: a step costs as much for many as for one, and a tenth a row more."""
+    changed = copy.deepcopy(list(runs))
+    for run in changed:
+        run["sizes"]["segments"] = segments
+        run.update(slowed([run], "generate", (1 / min(segments, 12) + 0.11) / 1.11)[0])
+    return changed
+
+
+def test_short_texts_after_long_ones_are_no_regression() -> None:
+    """A single sentence costs five times as much per code as one of twelve that are decoded together."""
+    runs = history(45, slow_runs=0.0)
+    mixed = of_segments(runs[:30], 24) + of_segments(runs[30:], 1)
+    assert report(mixed)["regressions"] == []
+    slow = mixed[:15] + of_segments(runs[15:30], 1) + slowed(of_segments(runs[30:], 1), "generate", 1.5)
+    (one,) = report(slow)["regressions"]
+    assert (one["stage"], one["earlier_runs"]) == ("generate", 15), "runs of one segment are compared with their like"
+
+
+def of_known_voice(runs: Sequence[Record], *, known: bool) -> list[Record]:
+    """A voice that was heard before needs no preparation: milliseconds, and no seconds of sample."""
+    changed = copy.deepcopy(list(runs))
+    for number, run in enumerate(changed):
+        seconds = (0.06 if known else 1.0) * (1 + 0.01 * (number % 5))
+        declared = {"size": "sample_s", "time": "O(n)", "space": "O(n)"}
+        run["stages"]["preprocess"] = {"seconds": seconds, "sizes": {} if known else {"sample_s": 10.0},
+                                       "declared": declared}  # fmt: skip
+        run["timings_s"]["preprocess"] = seconds
+        run["timings_s"]["total"] += seconds
+    return changed
+
+
+@pytest.mark.parametrize("earlier", [20, 35])
+def test_new_voices_after_known_ones_are_no_regression(earlier: int) -> None:
+    runs = history(earlier + 10, slow_runs=0.0)
+    voices = of_known_voice(runs[:earlier], known=True) + of_known_voice(runs[earlier:], known=False)
+    assert report(voices)["regressions"] == []
+
+
 def test_a_few_outliers_are_no_regression() -> None:
     runs = history(30, slow_runs=0.0)
     assert not has_regression(report(runs[:25] + slowed(runs[25:27], "generate", 8.0) + runs[27:]))
@@ -389,6 +464,82 @@ def test_more_text_is_more_work_and_not_slowness() -> None:
     times = long["timings_s"]["total"] / (sum(middle) / 2)
     assert times > 2
     assert f"{times:.1f} times the usual" in said and "times the codes: as expected." in said
+
+
+def test_a_size_that_no_earlier_run_had_is_not_called_slow() -> None:
+    """Of texts of 100 to 200 codes nothing follows for one of 6000, where the cost of a code is another."""
+    before = [run for run in history(120, slow_runs=0.0) if 100 <= run["sizes"]["codes"] <= 200]
+    (run,) = history(1, seed=5, noise=0.0, slow_runs=0.0)
+    lengthen(run, "generate", 60.0, 60.0)
+    run["sizes"]["codes"] = 6000
+    for stage in run["stages"].values():
+        stage["sizes"]["codes"] = 6000
+    said = " ".join(explain(run, before))
+    assert "slow" not in said and "fast" not in said and "usual for it" not in said
+    assert ": as expected, as far as it can be compared." in said
+    assert "cannot be compared: no earlier run was like this one in what they worked on." in said
+    assert re.search(r"^generate .* -  ", describe_run(run, before), re.MULTILINE), "nothing is usual for it"
+
+
+def test_of_what_can_be_compared_slowness_is_told_beside_what_cannot() -> None:
+    before = [run for run in history(120, slow_runs=0.0) if run["sizes"]["codes"] < 150]
+    (run,) = history(1, seed=5, noise=0.0, slow_runs=0.0)
+    lengthen(run, "load_model", 5.0, 5.0)
+    run["sizes"]["codes"] = run["stages"]["generate"]["sizes"]["codes"] = 9000
+    said = explain(run, before)
+    assert any(sentence.startswith("load_model took ") for sentence in said)
+    assert not any(sentence.startswith("generate took ") for sentence in said)
+
+
+def test_a_voice_that_is_heard_for_the_first_time_is_not_slow() -> None:
+    known = of_known_voice(history(20, slow_runs=0.0), known=True)
+    (new,) = of_known_voice(history(1, seed=5, noise=0.0, slow_runs=0.0), known=False)
+    said = " ".join(explain(new, known))
+    assert "slow" not in said and "preprocess took" not in said and "preprocess cannot be compared" in said
+    both = known[:10] + of_known_voice(history(10, slow_runs=0.0), known=False)
+    assert " ".join(explain(new, both)).endswith(": as expected."), "ten earlier runs heard one, too"
+
+
+def test_a_single_sentence_is_compared_with_single_sentences() -> None:
+    long = of_segments(history(20, slow_runs=0.0), 24)
+    (short,) = of_segments(history(1, seed=5, noise=0.0, slow_runs=0.0), 1)
+    assert "generate took" not in " ".join(explain(short, long))
+    alike = long[:12] + of_segments(history(8, seed=3, slow_runs=0.0), 1)
+    assert " ".join(explain(short, alike)).endswith(": as expected.")
+    lengthen(short, "generate", 2.0, 2.0)
+    assert "generate took" in " ".join(explain(short, alike))
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ({"flags": ["--verify"]}, {}),
+    ({"flags": ["--play"]}, {}),
+    ({"flags": ["--redo"]}, {}),
+    ({"flags": ["--jobs"]}, {}),
+    ({"flags": ["--check"]}, {"flags": ["--list-voices"]}),
+    ({"flags": ["--report"]}, {"flags": ["--plot"]}),
+    ({"settings": {"denoise": "strong"}}, {"settings": {"denoise": "off"}}),
+    ({"flags": ["--denoise"]}, {}),
+    ({"flags": ["--speed"], "settings": {"speed": 0.5}}, {"flags": ["--speed"], "settings": {"speed": 2.0}}),
+    ({"flags": ["--batch-size"], "batch_size": 1}, {"flags": ["--batch-size"], "batch_size": 24}),
+    ({"flags": ["-o"], "settings": {"format": ".mp3"}}, {"flags": ["-o"], "settings": {"format": ".wav"}}),
+    ({"flags": ["-o"], "settings": {"format": "-"}}, {}),
+    ({"reused": 7}, {"reused": 0}),
+])  # fmt: skip
+def test_other_work_is_not_compared(one: Record, other: Record) -> None:
+    """Flags that add work or leave it out, and what was left of an earlier run."""
+    assert key_of(one) != key_of(other)
+    assert key_of(one) == key_of(dict(one)) and key_of({"flags": 5, "settings": "damaged", **one}) == key_of(one)
+
+
+@pytest.mark.parametrize("same", [
+    {"flags": ["--denoise"], "settings": {"denoise": "auto"}},
+    {"flags": ["--tempo", "--speed"], "settings": {"tempo": 1.0, "speed": 1}},
+    {"flags": ["--batch-size"], "batch_size": 12},
+    {"flags": ["-o"], "settings": {"format": ".wav"}},
+    {"flags": ["--quiet", "--force", "--seed", "--json", "--subtitles"], "reused": 0},
+])  # fmt: skip
+def test_a_default_that_is_written_out_is_the_same_work(same: Record) -> None:
+    assert key_of(same) == key_of({"flags": []})
 
 
 def test_a_slow_stage_is_named_with_its_usual_seconds() -> None:

@@ -9,7 +9,7 @@ import statistics
 import pytest
 from scipy.stats import mannwhitneyu, theilslopes
 
-from voicekit.run_statistics import LATEST, growth, median, p95, rise, shift, trend, usual_line
+from voicekit.run_statistics import LATEST, growth, holm, median, p95, rise, shift, trend, usual_line
 
 
 def noisy(draw: random.Random, sigma: float = 0.08, outliers: float = 0.0) -> float:
@@ -107,14 +107,40 @@ def test_with_few_or_like_sizes_the_declaration_decides() -> None:
     sizes, values = [100.0, 120.0, 150.0], [10.0, 12.0, 15.0]
     declared, unknown = usual_line(values, sizes, proportional=True), usual_line(values, sizes, proportional=False)
     assert (declared.at(200.0), unknown.at(200.0)) == (pytest.approx(20.0), 12.0)
-    assert declared.covers([200.0]) and not declared.covers([400.0])
-    assert unknown.covers([130.0]) and not unknown.covers([200.0])
+    assert declared.covers(200.0) and not declared.covers(400.0)
+    assert unknown.covers(130.0) and not unknown.covers(200.0)
+
+
+def test_a_line_that_does_not_rise_is_trusted_for_sizes_like_those_seen() -> None:
+    """Noise hid the growth between 10 and 20: that nothing grows up to 60 does not follow."""
+    sizes = [float(size) for size in range(10, 21)]
+    flat = usual_line([3.0, 2.0] * 5 + [2.0], sizes, proportional=True)
+    assert flat.per_unit == 0 and flat.covers(12.0) and flat.covers(22.0)
+    assert not flat.covers(60.0) and not flat.covers(4.0)
 
 
 def test_unknown_sizes_are_left_out() -> None:
     line = usual_line([1.0, 2.0, 3.0], [1.0, None, 3.0], proportional=True)
     assert (line.at(None), line.at(100.0)) == (2.0, 2.0)
-    assert line.covers([None, 1e9])
+    assert line.covers(None) and line.covers(1e9)
+
+
+# --- many tests ----------------------------------------------------------------------------------------
+
+
+def test_holms_correction_is_that_of_his_method() -> None:
+    """The smallest by all tests, the next by one less, and none below a smaller one's; worked out by hand."""
+    assert holm([0.01, 0.04, 0.03, 0.005], 4) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.01, 0.005], 10) == pytest.approx([0.09, 0.05]), "eight tests more, that found nothing"
+    assert holm([0.4, 0.9], 3) == [1.0, 1.0]
+    assert holm([], 7) == []
+
+
+def test_holms_correction_keeps_its_promise() -> None:
+    """Of ten true hypotheses one is refused in a hundredth of all families, and not in a tenth."""
+    draw = random.Random(4)
+    families = [[draw.random() for _ in range(10)] for _ in range(4000)]
+    assert 0.005 < sum(min(holm(each, 10)) < 0.01 for each in families) / 4000 < 0.015
 
 
 # --- rises ---------------------------------------------------------------------------------------------
@@ -185,6 +211,20 @@ def test_larger_sizes_are_no_rise_and_a_rise_is_seen_through_smaller_ones() -> N
         found = rise(hidden, sizes + smaller, proportional=proportional)
         assert found is not None
         assert found.ratio == pytest.approx(1.5, rel=0.2)
+
+
+def test_sizes_that_no_earlier_value_had_are_left_out_one_by_one() -> None:
+    """Most of the latest are far larger, and nothing follows from them; the six among them that are not have risen."""
+    draw = random.Random(3)
+    sizes: list[float | None] = [draw.uniform(100, 120) for _ in range(30)]
+    latest: list[float | None] = [110.0] * 6 + [5000.0] * 14
+
+    def risen(times: float, law: float) -> bool:
+        later = [0.2 * times * 110.0 * noisy(draw) for _ in range(6)] + [0.2 * law * 5000.0 * noisy(draw)] * 14
+        values = [0.2 * size * noisy(draw) for size in sizes if size] + later
+        return rise(values, sizes + latest, proportional=True) is not None
+
+    assert risen(1.6, 1.0) and not risen(1.0, 3.0)
 
 
 def test_who_calls_has_the_last_word() -> None:

@@ -21,7 +21,7 @@ import soundfile
 import simple_voice_clone
 from simple_voice_clone import CloneSettings, clone_voice_simple, main, preprocess_audio_for_best_quality
 from tests.voices import talking
-from voicekit import journal
+from voicekit import command_line, journal, run_records
 from voicekit.audio import Audio, read_recording
 from voicekit.audio_writing import write_audio
 from voicekit.clone_flags import settings_of
@@ -491,6 +491,21 @@ def test_the_history_has_one_line_a_run(voice_file: Path, capsys: pytest.Capture
     assert len(mine) == 1
     assert mine[0]["exit_code"] == 0
     assert mine[0]["timings_s"]["generate"] > 0
+    assert mine[0]["settings"] == {"tempo": 1.0}
+
+
+@pytest.mark.parametrize(("given", "kept"), [
+    ((), {"tempo": 1.0}),
+    (("--tempo", "0.8", "--speed", "1.5"), {"tempo": 0.8, "speed": 1.5}),
+    (("--sample-rate", "48000"), {"tempo": 1.0, "sample_rate": 48_000}),
+    (("-o", "annas voice.MP3"), {"tempo": 1.0, "format": ".mp3"}),
+    (("-o", "letter.anna"), {"tempo": 1.0}),
+])  # fmt: skip
+def test_the_history_knows_the_settings_that_change_the_work(given: tuple[str, ...], kept: dict[str, object]) -> None:
+    """By value, for runs are compared by them; of a file's name only an ending that is a format."""
+    args = simple_voice_clone.build_parser().parse_args(["--text", "x", "--voice", "v", *given])
+    assert command_line._work_settings(args) == kept
+    assert args.batch_size == run_records._SETTINGS["batch_size"][1], "the history's default is the flag's"
 
 
 def test_the_parser_and_the_settings_agree() -> None:

@@ -238,7 +238,8 @@ def run_command(
             this_run.exit_code = code
             if code:  # something could not be done, and was told of; the rest was done
                 messages.error(f"       Log: {_log_place(log_dir)}, run {this_run.run_id}")
-            this_run.record(**{key: value for key, value in result.items() if key in _FOR_HISTORY})
+            told = {**result, "settings": _work_settings(args)}
+            this_run.record(**{key: value for key, value in told.items() if key in _FOR_HISTORY})
             _print_result(_completed(result, this_run, stages) if args.json else None, line)
         except BaseException as error:  # the one door: whatever it is becomes a message and an exit code
             rest.stop()
@@ -247,7 +248,25 @@ def run_command(
 
 
 # No warnings here: they name files.
-_FOR_HISTORY = ("model", "device", "precision", "rtf", "language", "seed", "batch_size", "reused", "dry_run")
+_FOR_HISTORY = ("model", "device", "precision", "rtf", "language", "seed", "batch_size", "reused", "dry_run",
+                "settings")  # fmt: skip
+
+# Settings that change how much work a run is (voicekit.run_records compares by them): choices and numbers, no names.
+_WORK_SETTINGS = ("denoise", "speed", "tempo", "sample_rate")
+
+
+def _work_settings(args: argparse.Namespace) -> dict[str, str | float]:
+    """Of the output only the format, if it is one, or - for stdout: the rest is somebody's name."""
+    given = {name: getattr(args, name, None) for name in _WORK_SETTINGS}
+    output = getattr(args, "output", None) or ""
+    given["format"] = output if output == "-" else _format(Path(output).suffix.lower())
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _format(suffix: str) -> str | None:
+    from voicekit.audio_encoders import FFMPEG_FORMATS, OWN_FORMATS
+
+    return suffix if suffix in (*OWN_FORMATS, *FFMPEG_FORMATS) else None
 
 
 def _console_level(args: argparse.Namespace) -> int | None:

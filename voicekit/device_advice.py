@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from voicekit.forecast import AUTO, finished_runs, rows_of
+from voicekit.forecast import AUTO, finished_runs
 from voicekit.log_values import size
 from voicekit.run_statistics import median
 
@@ -65,8 +65,8 @@ def _faster_precision(
     if precision == AUTO:
         return None
     rated = [
-        (run.key.precision or "", rows_of(run, record), run.stages["generate"].seconds / run.sizes["codes"])
-        for run, record in finished_runs(records)
+        (run.key.precision or "", run.rows, run.stages["generate"].seconds / run.sizes["codes"])
+        for run, _ in finished_runs(records)
         if run.key.model == model and run.key.device == device and machine in (None, run.key.machine)
     ]
     own = [row for name, row, _ in rated if name == precision]

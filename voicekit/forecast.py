@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voicekit.run_costs import Usual, Work, growing_share, spread
-from voicekit.run_records import Key, Run, amount_in, read, text_in
+from voicekit.run_records import Key, Run, read, text_in
 from voicekit.run_statistics import median
 
 Record = Mapping[str, Any]
@@ -112,7 +112,7 @@ def forecast(
     comparable = _comparable(finished, model, device, precision, threads, machine)[-LATEST:]
     if not comparable:
         return Forecast(speech, speech_runs)
-    usual = Usual.of([run for run, _ in comparable], [rows_of(run, record) for run, record in comparable])
+    usual = Usual.of([run for run, _ in comparable])
     codes = round(expected_s * speed * usual.codes_per_s) if codes is None else codes
     stages = usual.stages(Work(max(1, codes), min(segments, batch_size), expected_s, sample_s, voice_known))
     sigma = math.hypot(usual.sigma, speech_sigma * growing_share(stages))
@@ -156,15 +156,6 @@ def _comparable(
 
 def _alike(first: Key, second: Key) -> bool:
     return (first.device, first.precision, first.threads) == (second.device, second.precision, second.threads)
-
-
-def rows_of(run: Run, record: Record) -> float:
-    """How many segments were decoded together. A run that did not say its batch size had the default one."""
-    most = amount_in(record.get("batch_size")) or _DEFAULT_BATCH
-    return max(1.0, min(run.sizes.get("segments", most), most))
-
-
-_DEFAULT_BATCH = 12.0  # utterances.BATCH_SIZE, which is above this module
 
 
 # --- how much speech ---------------------------------------------------------------------------------------

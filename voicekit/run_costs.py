@@ -54,13 +54,13 @@ class Usual:
     sigma: float = TIME_SIGMA
 
     @classmethod
-    def of(cls, runs: Sequence[Run], rows: Sequence[float]) -> Usual:
-        """runs: at least one, finished; rows: how many segments each decoded together."""
+    def of(cls, runs: Sequence[Run]) -> Usual:
+        """runs: at least one, finished."""
         fixed = {name: median(known) for name in _FIXED if (known := _seconds(runs, name))}
         lines = {name: (kind, line) for name, kind in _SIZED.items() if (line := _line(runs, name, kind))}
         codes_per_s = median([run.sizes["codes"] / run.sizes["audio_s"] for run in runs])
-        usual = cls(fixed, lines, _decoding(runs, rows), codes_per_s)
-        ratios = [usual._ratio(run, wide) for run, wide in zip(runs, rows, strict=True)]
+        usual = cls(fixed, lines, _decoding(runs), codes_per_s)
+        ratios = [usual._ratio(run) for run in runs]
         return replace(usual, sigma=spread(ratios, TIME_SIGMA))
 
     def stages(self, work: Work) -> dict[str, float]:
@@ -72,10 +72,10 @@ class Usual:
             found[name] = line.line.at(line.usual_size if known is None else known)
         return {name: 0.0 if work.voice_known and name in _OF_SAMPLES else found[name] for name in found}
 
-    def _ratio(self, run: Run, rows: float) -> float:
+    def _ratio(self, run: Run) -> float:
         """What a run took over what would have been forecast for its sizes."""
         sample_s = run.sizes.get("sample_s")
-        work = Work(run.sizes["codes"], rows, run.sizes["audio_s"], sample_s, voice_known=sample_s is None)
+        work = Work(run.sizes["codes"], run.rows, run.sizes["audio_s"], sample_s, voice_known=sample_s is None)
         known = {name: seconds for name, seconds in self.stages(work).items() if name in run.stages}
         return sum(run.stages[name].seconds for name in known) / max(sum(known.values()), 1e-6)
 
@@ -104,11 +104,10 @@ class _Decoding:
         return codes / rows * (self.step_s + self.row_s * rows)
 
 
-def _decoding(runs: Sequence[Run], rows: Sequence[float]) -> _Decoding:
+def _decoding(runs: Sequence[Run]) -> _Decoding:
     """Least squares of the relative errors, neither part under zero; the ratio is believed where runs are alike."""
-    measured = [
-        (run.sizes["codes"], wide, run.stages["generate"].seconds) for run, wide in zip(runs, rows, strict=True)
-    ]
+    measured = [(run.sizes["codes"], run.rows, run.stages["generate"].seconds) for run in runs]
+    rows = [run.rows for run in runs]
     if max(rows) / min(rows) >= _FEWEST_ROWS and (fitted := _fitted(measured)):
         return fitted
     each = [seconds / (codes / width * (1 + ROW_SHARE * width)) for codes, width, seconds in measured]

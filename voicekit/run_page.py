@@ -435,5 +435,5 @@ _FOOTER = """<footer><p>A median is the middle value: half of the runs took long
 the p95. Cores are seconds of the processor over seconds. Only runs with the same script, model, device, precision,
 machine and number of threads are compared, and a stage by the size that it is declared to grow with. A regression: the
 latest five runs or more took over 1.25 times as long as up to thirty before them, p below 0.01 (Mann-Whitney, for all
-places tested), at no higher load. Growth: the Theil-Sen slope of log seconds over log size, with its 95 % interval.
-Memory is the resident memory of the process.</p></footer>"""
+places tested) and below 0.05 for the whole report (Holm), at no higher load. Growth: the Theil-Sen slope of log seconds
+over log size, with its 95 % interval. Memory is the resident memory of the process.</p></footer>"""

@@ -19,6 +19,7 @@ from voicekit.run_records import (
     amount_in,
     is_busier,
     key_of,
+    kinds_of,
     load_of,
     mapping_in,
     median_of,
@@ -63,7 +64,7 @@ def explain(run: Record, earlier: Sequence[Record]) -> list[str]:
     about_all = [*_about_the_start(this, usual), *settings] if slow or outside else settings
     named = [*(_slow_stage(each, this, usual) for each in slow), *outside]
     unknown = _unexplained(slow, this, usual) if not about_all else []
-    return [_against_usual(this, usual, stages), *named, *about_all, *unknown]
+    return [_against_usual(this, usual, stages), *named, *_incomparable(stages), *about_all, *unknown]
 
 
 def _comparable(this: Run, earlier: Sequence[Record]) -> list[Run]:
@@ -79,34 +80,62 @@ def _comparable(this: Run, earlier: Sequence[Record]) -> list[Run]:
 
 @dataclass(frozen=True)
 class _Compared:
-    """A stage beside what was to be expected of it; expected_s: None if earlier runs had no such stage."""
+    """A stage beside what was to be expected of it.
+
+    expected_s: None if earlier runs had no such stage, or not for such work. is_covered: whether enough of them had it
+    for work of this kind and about this size; beyond that, the law may be another.
+    """
 
     name: str
     stage: Stage
     expected_s: float | None
     amount: str = ""  # " for 147 codes"
     per_unit: str = ""  # " (0.24 s per code, usually 0.15 s)"
+    is_covered: bool = True
 
     @classmethod
     def of(cls, name: str, this: Run, usual: Sequence[Run]) -> _Compared:
-        series, stage = series_of(usual, name), this.stages[name]
-        if 2 * len(series.runs) < len(usual):
+        stage, there = this.stages[name], [run for run in usual if name in run.stages]
+        if 2 * len(there) < len(usual):
             return cls(name, stage, None)
+        alike = next(kind[:-1] for kind in kinds_of([*there, this], name) if kind[-1] is this)
+        series = series_of(alike, name)
+        if len(series.runs) < min(_FEWEST_COMPARED, len(usual)):
+            return cls(name, stage, None, is_covered=False)
         size = series.size_of(this)
         amount = f" for {_amount_text(size, series.law)}" if series.law and size else ""
         known = [each for each in series.sizes if each is not None]
         if size is None and known:  # the usual amount of work is all that can be assumed
             size = median(known)
-        expected = series.line.at(size)
-        return cls(name, stage, expected, amount, _per_unit(stage.seconds, expected, size, series.law))
+        line = series.line
+        expected = line.at(size)
+        per_unit = _per_unit(stage.seconds, expected, size, series.law)
+        return cls(name, stage, expected, amount, per_unit, line.covers(size))
 
     @property
     def more_s(self) -> float:
         return self.stage.seconds - (self.expected_s or 0.0)
 
     @property
+    def is_comparable(self) -> bool:
+        """Whether anything can be said: beyond what is covered, only that the law went on as it was."""
+        usual = self.expected_s or 0.0
+        return self.is_covered or not (
+            _is_well_over(self.stage.seconds, usual) or _is_well_over(usual, self.stage.seconds))  # fmt: skip
+
+    @property
     def is_slow(self) -> bool:
-        return _is_well_over(self.stage.seconds, self.expected_s or 0.0)
+        return self.is_comparable and _is_well_over(self.stage.seconds, self.expected_s or 0.0)
+
+    @property
+    def part_s(self) -> float:
+        """Its part of the total that was to be expected: its own seconds, where they cannot be compared."""
+        return (self.expected_s or 0.0) if self.is_comparable else self.stage.seconds
+
+
+def _incomparable(stages: Sequence[_Compared]) -> list[str]:
+    names = " and ".join(each.name for each in stages if not each.is_comparable)
+    return [f"{names} cannot be compared: no earlier run was like this one in what they worked on."] if names else []
 
 
 def _where(this: Run) -> str:
@@ -161,14 +190,15 @@ def _against_usual(this: Run, usual: Sequence[Run], stages: Sequence[_Compared])
     if work and work in this.sizes:
         times = this.sizes[work] / median([run.sizes[work] for run in usual if work in run.sizes])
         amount = f" for {times:.1f} times the {names_of(work)[1]}"
-    expected = sum(each.expected_s or 0.0 for each in stages) + _rest(usual)
+    expected = sum(each.part_s for each in stages) + _rest(usual)
     said = (f"It took {seconds_text(this.total_s)}, {this.total_s / middle:.1f} times the usual "
             f"{seconds_text(middle)}{amount}: ")
     if _is_well_over(this.total_s, expected):
         return f"{said}slow, {seconds_text(expected)} was to be expected."
     if _is_well_over(expected, this.total_s):
         return f"{said}fast, {seconds_text(expected)} was to be expected."
-    return f"{said}as expected."
+    known = all(each.is_comparable for each in stages)
+    return f"{said}as expected{'' if known else ', as far as it can be compared'}."
 
 
 def _is_well_over(seconds: float, usual: float) -> bool:
@@ -300,7 +330,8 @@ def _stage_table(this: Run, usual: Sequence[Run]) -> list[str]:
     row = "{:<15}{:>8}{:>7}{:>7}{:>8}{:>8}{:>8}{:>8}  {}".format
     lines = [row("stage", "seconds", "share", "cpu", "before", "after", "peak", "usual", "per unit")]
     for name, stage in sorted(this.stages.items(), key=lambda each: -each[1].seconds):
-        expected = _Compared.of(name, this, usual).expected_s if len(usual) >= _FEWEST_COMPARED else None
+        found = _Compared.of(name, this, usual) if len(usual) >= _FEWEST_COMPARED else None
+        expected = found.expected_s if found and found.is_comparable else None
         size = size_in(this, name, stage.law) if stage.law and stage.law.power else None
         per = f"{seconds_text(stage.seconds / size)} per {unit(stage.law)}" if stage.law and size else ""
         share = stage.seconds / this.total_s if this.total_s else None

@@ -6,6 +6,7 @@ unknown, and nothing here fails for it. Standard library only.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import datetime as dt
 import functools
@@ -32,7 +33,20 @@ _HIGHEST_POWER = 4.0
 _LONGEST_TEXT = 80
 _UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
-_MODES = ("--dry-run", "--analyze-only", "--no-dnsmos", "--no-preprocess")
+# Flags by which a run does more, less or other work, which none of its sizes tells of.
+_MODES = ("--dry-run", "--analyze-only", "--no-dnsmos", "--no-preprocess", "--report", "--plot", "--verify", "--play",
+          "--redo", "--jobs", "--check", "--list-voices", "--delete-voice", "--clear-cache")  # fmt: skip
+# Settings that change the work by their value: what they are called, and the default. Where a record has no value (an
+# older one), the flag alone counts.
+_SETTINGS: Mapping[str, tuple[str, str | float]] = {
+    "denoise": ("--denoise", "auto"), "speed": ("--speed", 1.0), "tempo": ("--tempo", 1.0),
+    "sample_rate": ("--sample-rate", 24_000.0), "batch_size": ("--batch-size", 12.0), "format": ("output", ".wav"),
+}  # fmt: skip
+
+# Stages that work on several segments at once, and the numbers of these from which on a code costs another amount: by
+# a quarter less or so from one to the next, where a row costs a tenth of a step (voicekit.run_costs).
+_TOGETHER = ("generate",)
+_ROWS = (2, 3, 4, 6, 9, 14, 32)
 
 # How much work a run was, by the first of these that is known; and what one of each is called.
 _WORK = ("codes", "audio_s", "sample_s", "text_length", "characters", "segments")
@@ -84,7 +98,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A record, as far as it can be read. load: the load average per core, at the start or at the end if higher."""
+    """A record, as far as it can be read. load: the load average per core, at the start or at the end if higher.
+
+    rows: segments that were decoded together; a run that did not say its batch size had the default one.
+    """
 
     run_id: str
     status: str
@@ -94,6 +111,7 @@ class Run:
     total_s: float | None
     stages: Mapping[str, Stage]
     sizes: Mapping[str, float]
+    rows: float
     peak_mb: float | None
     cuda_peak_mb: float | None
     available_mb: float | None
@@ -129,6 +147,7 @@ def read(record: Record) -> Run:
         total_s=amount_in(timings.get("total")),
         stages=_stages(timings, mapping_in(record.get("stages"))),
         sizes=sizes,
+        rows=_rows(record, sizes),
         peak_mb=amount_in(memory.get("peak_rss")),
         cuda_peak_mb=amount_in(memory.get("cuda_peak")),
         available_mb=amount_in(load.get("available_mb")),
@@ -149,13 +168,32 @@ def key_of(record: Record) -> Key:
         precision=text_in(record.get("precision")),
         machine=text_in(mapping_in(record.get("machine")).get("id")),
         threads=amount_in(record.get("threads")),
-        mode=_mode(record.get("flags")),
+        mode=_mode(record),
     )
 
 
-def _mode(flags: object) -> str | None:
-    """The flags by which a run does less or other work."""
-    return " ".join(flag for flag in _MODES if isinstance(flags, (list, tuple)) and flag in flags) or None
+def _mode(record: Record) -> str | None:
+    """The flags and settings by which a run does more, less or other work; nothing of an ordinary run."""
+    flags = record.get("flags")
+    given = flags if isinstance(flags, (list, tuple)) else ()
+    found = [flag for flag in _MODES if flag in given]
+    found += [_setting(record, name, given) for name in _SETTINGS]
+    found += ["resumed"] if amount_in(record.get("reused")) else []
+    return " ".join(filter(None, found)) or None
+
+
+def _setting(record: Record, name: str, given: Sequence[object]) -> str:
+    """``--denoise strong``; nothing where it is the default."""
+    (flag, default), value = _SETTINGS[name], {**record, **mapping_in(record.get("settings"))}.get(name)
+    told = text_in(value) if isinstance(default, str) else amount_in(value)
+    if told is None:
+        return flag if flag in given else ""
+    return "" if told == default else f"{flag} {told if isinstance(told, str) else format(told, 'g')}"
+
+
+def _rows(record: Record, sizes: Mapping[str, float]) -> float:
+    most = amount_in(record.get("batch_size")) or float(_SETTINGS["batch_size"][1])
+    return max(1.0, min(sizes.get("segments", most), most))
 
 
 def _stages(timings: Record, stages: Record) -> dict[str, Stage]:
@@ -337,6 +375,26 @@ def series_of(runs: Sequence[Run], name: str) -> Series:
     sized = _series(there, seconds, lambda run: size_in(run, name, law), law)
     known = [run for run, size in zip(there, sized.sizes, strict=True) if size is not None]
     return _series(known, seconds, sized.size_of, law) if 2 * len(known) >= len(there) else by_work(there, seconds)
+
+
+def kinds_of(runs: Sequence[Run], name: str) -> list[list[Run]]:
+    """The runs that have a stage, parted by what it worked on there: only within a part can its seconds be compared.
+
+    A voice that was heard before is taken from the cache, which the declared size tells by its absence; and a code
+    costs the less, the more segments are decoded together.
+    """
+    there = [run for run in runs if name in run.stages]
+    law = law_of(there, name)
+    kinds: dict[tuple[bool, int], list[Run]] = {}
+    for run in there:
+        is_sized = law is not None and law.power > 0 and size_in(run, name, law) is not None
+        kinds.setdefault((is_sized, width_of(run) if name in _TOGETHER else 0), []).append(run)
+    return list(kinds.values())
+
+
+def width_of(run: Run) -> int:
+    """About how many segments were decoded together: within one width, a code costs the same up to a quarter."""
+    return bisect.bisect(_ROWS, run.rows)
 
 
 def law_of(runs: Sequence[Run], name: str) -> Law | None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from voicekit.run_records import (
@@ -21,19 +22,22 @@ from voicekit.run_records import (
     by_work,
     chosen,
     is_busier,
+    kinds_of,
     law_of,
     load_of,
     median_of,
     series_of,
     size_in,
     unit,
+    width_of,
 )
-from voicekit.run_statistics import Growth, Rise, growth, median, p95, rise, trend
+from voicekit.run_statistics import LATEST, Growth, Rise, growth, holm, median, p95, rise, trend
 
 REPORT_SCHEMA = 1
 LISTED = 20  # killed and crashed runs that are named, the latest
 _TREND_RUNS, _GROWTH_RUNS = 100, 500  # the latest, all pairs of which are looked at
 _SHORTEST_S = 0.05  # below it a stage's seconds are the clock's and the disk's
+_REPORT_P = 0.05  # of a false alarm in all of a report; half of it, for only rises are told
 _WIDEST_INTERVAL = 1.0  # of an exponent: a wider one agrees with everything
 
 # --- the report --------------------------------------------------------------------------------------------
@@ -66,8 +70,8 @@ def report(
         unfinished: killed and crashed runs, the latest first, at most 20: ``run_id, script, status, started,
         last_stage, peak_mb``.
         regressions: ``key, kind`` (seconds, memory or GPU memory), ``stage`` (null: the whole run), ``unit, before,
-        after, ratio, p, runs, earlier_runs, since, since_run, version`` (of the program, where it was another before),
-        ``changed {package: [before, after]}``.
+        after, ratio, p`` (corrected for all series of the report), ``runs, earlier_runs, since, since_run,
+        version`` (of the program, where it was another before), ``changed {package: [before, after]}``.
         disk: null, to be filled with what ``disk_used`` says of the log folder.
     """
     earliest = None if since_s is None else (time.time() if now is None else now) - since_s
@@ -84,7 +88,7 @@ def report(
         "groups": [_group(key, members) for key, members in groups.items()],
         "errors": _errors(kept),
         "unfinished": _unfinished(kept),
-        "regressions": [each for key, members in groups.items() for each in _regressions(key, members)],
+        "regressions": _regressions(groups),
         "disk": None,
     }
 
@@ -200,19 +204,40 @@ def _unfinished(runs: Sequence[Run]) -> list[dict[str, Any]]:
 # --- regressions -------------------------------------------------------------------------------------------
 
 
-def _regressions(key: Key, runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Stages that take longer than they did, and peaks of memory that are higher, for the same work."""
+@dataclass(frozen=True)
+class _Watched:
+    """A series that is looked through for a rise. stage: None where it is of the whole run."""
+
+    key: Key
+    kind: str
+    stage: str | None
+    series: Series
+
+
+def _regressions(groups: Mapping[Key, Sequence[Run]]) -> list[dict[str, Any]]:
+    """Stages that take longer than they did, and peaks of memory that are higher, for the same work.
+
+    A report looks through many series, so p is corrected for all of them: exit code 4 is of the whole report.
+    """
+    watched = [each for key, runs in groups.items() for each in _watched(key, runs)]
+    risen = [(each, found) for each in watched if (found := _rise(each))]
+    corrected = holm([found.p for _, found in risen], len(watched))
+    return [_regression(each, replace(found, p=p))
+            for (each, found), p in zip(risen, corrected, strict=True) if p < _REPORT_P]  # fmt: skip
+
+
+def _watched(key: Key, runs: Sequence[Run]) -> list[_Watched]:
+    """Every series of like work in these runs that is long enough to tell a rise."""
     found = []
     for name in dict.fromkeys(name for run in runs for name in run.stages):
-        series = series_of(runs, name)
-        risen = _rise(series)
-        if risen and median(series.values[risen.at :]) >= _SHORTEST_S:
-            found.append(_regression(key, "seconds", name, series, risen))
-    for kind, value_of in (("memory", _peak_of), ("GPU memory", _cuda_peak_of)):
-        series = by_work([run for run in runs if value_of(run)], value_of)
-        if risen := _rise(series):
-            found.append(_regression(key, kind, None, series, risen))
-    return found
+        every = [series_of(alike, name) for alike in kinds_of(runs, name)]
+        found += [_Watched(key, "seconds", name, series) for series in every
+                  if max(series.values, default=0.0) >= _SHORTEST_S]
+    for width in dict.fromkeys(map(width_of, runs)):
+        for kind, value_of in (("memory", _peak_of), ("GPU memory", _cuda_peak_of)):
+            alike = [run for run in runs if width_of(run) == width and value_of(run)]
+            found.append(_Watched(key, kind, None, by_work(alike, value_of)))
+    return [each for each in found if len(each.series.values) >= 2 * LATEST]
 
 
 def _peak_of(run: Run) -> float | None:
@@ -223,20 +248,26 @@ def _cuda_peak_of(run: Run) -> float | None:
     return run.cuda_peak_mb
 
 
-def _rise(series: Series) -> Rise | None:
+def _rise(watched: _Watched) -> Rise | None:
+    series = watched.series
+
     def is_not_the_load(earlier: slice, latest: slice) -> bool:
         return not is_busier(load_of(series.runs[latest]), load_of(series.runs[earlier]))
 
-    return rise(series.values, series.sizes, proportional=series.law is not None, accepts=is_not_the_load)
+    found = rise(series.values, series.sizes, proportional=series.law is not None, accepts=is_not_the_load)
+    if found and watched.kind == "seconds" and median(series.values[found.at :]) < _SHORTEST_S:
+        return None
+    return found
 
 
-def _regression(key: Key, kind: str, stage: str | None, series: Series, risen: Rise) -> dict[str, Any]:
+def _regression(watched: _Watched, risen: Rise) -> dict[str, Any]:
+    series = watched.series
     earlier, latest = series.runs[risen.at - risen.earlier : risen.at], series.runs[risen.at :]
     changed = _changed(earlier, latest)
     return {
-        "key": key._asdict(),
-        "kind": kind,
-        "stage": stage,
+        "key": watched.key._asdict(),
+        "kind": watched.kind,
+        "stage": watched.stage,
         "unit": unit(series.law) if series.law else None,
         "before": risen.before,
         "after": risen.after,

@@ -101,10 +101,9 @@ class Line:
         """Seconds that the line expects for a size."""
         return self.fixed + (self.per_unit * size if size is not None else 0.0)
 
-    def covers(self, sizes: Sizes) -> bool:
-        """Whether the sizes' median lies within those that the line was fitted to."""
-        known = [size for size in sizes if size is not None]
-        return not known or self.smallest <= median(known) <= self.largest
+    def covers(self, size: float | None) -> bool:
+        """Whether the size lies among those that the line was fitted to, or near them; an unknown one does."""
+        return size is None or self.smallest <= size <= self.largest
 
 
 def usual_line(values: Values, sizes: Sizes, *, proportional: bool) -> Line:
@@ -122,17 +121,39 @@ def usual_line(values: Values, sizes: Sizes, *, proportional: bool) -> Line:
     known = [size for size in sizes if size is not None]
     if len(known) < len(values):
         return Line(median(values))
-    least, most = min(known), max(known)
+    ordered = sorted(known)
+    least, most = ordered[0], ordered[-1]
     per_unit = median([value / size for value, size in zip(values, known, strict=True)])
     if len(values) >= FEWEST_FOR_LINE and most / least >= LINE_SPREAD:
         slope = _slope(known, values)
         fixed = median([value - slope * size for value, size in zip(values, known, strict=True)])
+        low, high = ordered[len(ordered) // 4], ordered[-1 - len(ordered) // 4]  # a few far ones do not bend the line
         if slope <= 0:
-            return Line(median(values), 0.0, least / 3, most * 3)
-        return Line(fixed, slope, least / 3, most * 3) if fixed >= 0 else Line(0.0, per_unit, least / 3, most * 3)
+            return Line(median(values), 0.0, low / 1.25, high * 1.25)
+        return Line(fixed, slope, low / 3, high * 3) if fixed >= 0 else Line(0.0, per_unit, low / 3, high * 3)
     if proportional:
         return Line(0.0, per_unit, least / 1.5, most * 1.5)
     return Line(median(values), 0.0, median(known) / 1.25, median(known) * 1.25)
+
+
+# --- many tests ----------------------------------------------------------------------------------------
+
+
+def holm(p_values: Values, tests: int) -> list[float]:
+    """p-values corrected for the number of tests, in their order: by them, one alarm of all that is false is as rare
+    as the threshold says, however the tests depend on each other.
+
+    Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6
+    (1979), 65-70.
+
+    Args:
+        p_values: of the tests that found something.
+        tests: how many were made, those that found nothing among them; at least as many as there are p-values.
+    """
+    corrected, highest = [1.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        corrected[place] = highest = min(1.0, max(highest, (tests - rank) * p_values[place]))
+    return corrected
 
 
 # --- shifts --------------------------------------------------------------------------------------------
@@ -166,7 +187,7 @@ def _mann_whitney(earlier: Values, latest: Values) -> float:
 
 @dataclass(frozen=True)
 class Rise:
-    """A rise that lasts until now.
+    """A rise that lasts until now; of the latest values only those count whose sizes the earlier ones cover.
 
     at: index of the first value after it. earlier: how many values it was compared with. ratio: of the medians, each
     value measured by what is usual for its size. p: times the number of places tested. before: what would have been
@@ -217,14 +238,17 @@ def _p(risen: Rise) -> float:
 def _rise_at(values: Values, sizes: Sizes, earlier: slice, latest: slice, proportional: bool) -> Rise | None:
     """Whether the medians differ enough, and how likely so much is by chance at this one place."""
     line = usual_line(values[earlier], sizes[earlier], proportional=proportional)
-    if not line.covers(sizes[latest]):
-        return None
-    measured = [value / line.at(size) if line.at(size) > 0 else 1.0 for value, size in zip(values, sizes, strict=True)]
-    ratio, now = _ratio(measured[earlier], measured[latest]), _ratio(measured[earlier], measured[-LATEST:])
+    found = [(value, size) for value, size in zip(values[latest], sizes[latest], strict=True) if line.covers(size)]
+    usual, measured = _adjusted(line, list(zip(values[earlier], sizes[earlier], strict=True))), _adjusted(line, found)
+    ratio, now = _ratio(usual, measured), _ratio(usual, measured[-LATEST:])
     if ratio is None or now is None or min(ratio, now) <= RISE_RATIO:  # `now`: one that is over is none
         return None
-    p = _mann_whitney(measured[earlier], measured[latest])
-    units = [size if proportional and size else 1.0 for size in sizes[latest]]
-    before = median([line.at(size) / unit for size, unit in zip(sizes[latest], units, strict=True)])
-    after = median([value / unit for value, unit in zip(values[latest], units, strict=True)])
-    return Rise(latest.start, earlier.stop - earlier.start, ratio, p, before, after)
+    units = [size if proportional and size else 1.0 for _, size in found]
+    before = median([line.at(size) / unit for (_, size), unit in zip(found, units, strict=True)])
+    after = median([value / unit for (value, _), unit in zip(found, units, strict=True)])
+    return Rise(latest.start, earlier.stop - earlier.start, ratio, _mann_whitney(usual, measured), before, after)
+
+
+def _adjusted(line: Line, values: Sequence[tuple[float, float | None]]) -> list[float]:
+    """Each value over what is usual for its size."""
+    return [value / line.at(size) if line.at(size) > 0 else 1.0 for value, size in values]
