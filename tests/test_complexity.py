@@ -171,7 +171,7 @@ def test_the_meter_of_python_finds_what_is_known(
     operate: Callable[[int], object], first: int, time: float, space: float | None
 ) -> None:
     sizes = [first, 2 * first, 4 * first]
-    operate(first)
+    count_python(functools.partial(operate, first))  # the meter's own first steps
     works = [count_python(functools.partial(operate, size)) for size in sizes]
     assert growth(sizes, [work.steps for work in works]) == pytest.approx(time, abs=TOLERANCE), works
     if space is not None:
@@ -215,14 +215,15 @@ def test_the_meter_of_torch_finds_what_is_known(
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process read and holds of its own")
 @pytest.mark.parametrize("disturbed", [0, 1, 2, 4])
 def test_the_meter_of_the_process_counts_what_is_held_whatever_one_run_takes_besides(disturbed: int) -> None:
-    kept, held_bytes, runs = [], 8 * 2**20, iter(range(counted_work.PROCESS_RUNS))
+    kept: list[bytes] = []
+    held_bytes, runs = 32 * 2**20, iter(range(counted_work.PROCESS_RUNS))
 
     def hold() -> object:
         if next(runs) == disturbed:
             kept.append(b"\1" * held_bytes)
         return b"\1" * held_bytes
 
-    assert counted_work.count_process(hold).held_bytes == pytest.approx(held_bytes, rel=0.05)
+    assert counted_work.count_process(hold).held_bytes == pytest.approx(held_bytes, rel=0.1)
     assert len(kept[0]) == held_bytes
 
 

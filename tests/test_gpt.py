@@ -23,7 +23,7 @@ def test_a_native_step_is_torchs(tiny_checkpoint: Path, rows: int) -> None:
 
 def test_control_a_row_that_hears_its_padding_is_seen(tiny_checkpoint: Path) -> None:
     ours, deaf = (steps(tiny_checkpoint, 5, native=True, padded=padded) for padded in (True, False))
-    assert float((ours - deaf).abs().max()) > 1e-3
+    assert not float((ours - deaf).abs().max()) < 1e-3  # what nobody wrote there may be no number
 
 
 @torch.inference_mode()

@@ -98,7 +98,7 @@ class LeanGPT:
         import torch
 
         lengths = [len(text) for text in texts]
-        cache.begin(lengths, room)
+        cache.begin(lengths, room, clear=self._kernels is None)
         self._through(torch.cat(list(texts)), lambda layer, qkv: cache.read(layer, qkv, lengths))
 
     def step(self, embedded: torch.Tensor, cache: Cache) -> torch.Tensor:

@@ -44,13 +44,18 @@ class Cache:
         """How many texts it holds side by side."""
         return int(self._store.shape[2])
 
-    def begin(self, lengths: Sequence[int], room: int) -> None:
-        """Each row gets a text of so many positions behind the voice, right-aligned; with room for more."""
+    def begin(self, lengths: Sequence[int], room: int, *, clear: bool) -> None:
+        """Each row gets a text of so many positions behind the voice, right-aligned; with room for more.
+
+        clear: padding becomes zeros. `attend` needs that: what it gives no weight must be a number all the same.
+        """
         longest = max(lengths)
         self._reserve(self.voice + longest + room)
         self.length = self.voice + longest
         for row, length in enumerate(lengths):
-            self.start[row] = self.length - length
+            self.start[row] = begin = self.length - length
+            if clear:
+                self._store[:, :, row, :, self.voice : begin] = 0
 
     def read(self, layer: int, qkv: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
         """The texts' keys and values, and what their positions hear: [n, 3, heads, size] -> [n, heads * size]."""
@@ -97,7 +102,7 @@ class Cache:
     def attend(self, layer: int, qkv: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """The newest position of each row hears all of them: [rows, 3, heads, size] -> [rows, heads * size].
 
-        bias: of `hidden`.
+        bias: of `hidden`. Padding is read, and weighed with nothing.
         """
         from torch.nn.functional import scaled_dot_product_attention
 
