@@ -6,15 +6,18 @@ a test starts) has them under one temporary folder.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import logger_config
+from tests.pages import CHROMIUM
 from tests.voices import talking
 from voicekit import conditioning_cache, journal, private_text
 from voicekit.audio_writing import write_audio
@@ -87,3 +90,29 @@ def voice_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def other_voice_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another voice: higher, other formants' motion."""
     return write_audio(talking(7.0, pitch_hz=210.0, seed=5), tmp_path_factory.mktemp("voices") / "other.wav")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, for the tests of a module."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def tiny_state(tiny_checkpoint: Path) -> dict[str, Any]:
+    """The tensors of the tiny checkpoint as its file has them; do not change them in place."""
+    import torch
+
+    return dict(torch.load(tiny_checkpoint / "model.pth", weights_only=True)["model"])
+
+
+@pytest.fixture(scope="module")
+def tiny_config(tiny_checkpoint: Path) -> dict[str, Any]:
+    """The tiny checkpoint's config.json."""
+    return dict(json.loads((tiny_checkpoint / "config.json").read_text("utf-8")))

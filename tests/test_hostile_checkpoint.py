@@ -25,28 +25,15 @@ from typing import Any
 import pytest
 
 import simple_voice_clone
+from tests.model_folders import NAMES, linked, replace, save
 from voicekit import conditioning_cache, journal
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ("config.json", "vocab.json", "model.pth")
 State = dict[str, Any]
 MB = 2**20
 MEL_HEAD = "gpt.mel_head.weight"
 
 pytestmark = pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-
-
-@pytest.fixture(scope="module")
-def tiny_state(tiny_checkpoint: Path) -> State:
-    """The tensors of the tiny checkpoint as its file has them; do not change them in place."""
-    import torch
-
-    return dict(torch.load(tiny_checkpoint / "model.pth", weights_only=True)["model"])
-
-
-@pytest.fixture(scope="module")
-def tiny_config(tiny_checkpoint: Path) -> dict[str, Any]:
-    return dict(json.loads((tiny_checkpoint / "config.json").read_text("utf-8")))
 
 
 def as_it_is(folder: Path) -> dict[str, tuple[int, ...]]:
@@ -60,24 +47,8 @@ def as_it_is(folder: Path) -> dict[str, tuple[int, ...]]:
 
 @pytest.fixture
 def folder(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    """A model folder of the test's own whose files are links into the tiny one: replace them, never write them."""
-    made = tmp_path / "model"
-    made.mkdir()
-    for name in NAMES:
-        (made / name).symlink_to(tiny_checkpoint / name)
-    return made
-
-
-def replace(path: Path, content: bytes | str) -> None:
-    path.unlink()
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-
-
-def save(path: Path, content: Any, **options: Any) -> None:
-    import torch
-
-    path.unlink(missing_ok=True)
-    torch.save(content, path, **options)
+    """A model folder of the test's own."""
+    return linked(tiny_checkpoint, tmp_path / "model")
 
 
 class Command:

@@ -29,7 +29,7 @@ LAYERS = (
      "voicekit.packing", "voicekit.page_text", "voicekit.plain_reading", "voicekit.plain_text", "voicekit.playback",
      "voicekit.publishing", "voicekit.receiving", "voicekit.remembered", "voicekit.run_history", "voicekit.run_plots",
      "voicekit.run_records", "voicekit.sample_files", "voicekit.stage_clock", "voicekit.subtitle_reading",
-     "voicekit.text_encodings", "voicekit.vocoding", "voicekit.xtts_modules"),
+     "voicekit.text_encodings", "voicekit.text_files", "voicekit.vocoding", "voicekit.xtts_modules"),
     ("voicekit.audio", "voicekit.audio_encoders", "voicekit.crash_reports", "voicekit.download",
      "voicekit.epub_contents", "voicekit.job_results", "voicekit.lexicon", "voicekit.log_files",
      "voicekit.markdown_reading", "voicekit.native", "voicekit.run_costs", "voicekit.run_report", "voicekit.run_text",

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from tests.model_folders import linked, replace, save
 from voicekit import loading
 from voicekit.checkpoint import from_folder
 from voicekit.errors import ModelError, ModelUnavailable
@@ -30,39 +31,10 @@ ROOT = Path(__file__).resolve().parents[1]
 State = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def tiny_state(tiny_checkpoint: Path) -> State:
-    """The tensors of the tiny checkpoint as its file has them; do not change them in place."""
-    import torch
-
-    return dict(torch.load(tiny_checkpoint / "model.pth", weights_only=True)["model"])
-
-
-@pytest.fixture(scope="module")
-def tiny_config(tiny_checkpoint: Path) -> dict[str, Any]:
-    return dict(json.loads((tiny_checkpoint / "config.json").read_text("utf-8")))
-
-
 @pytest.fixture
 def folder(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    """A model folder of the test's own whose files are links into the tiny one: replace them, never write them."""
-    made = tmp_path / "model"
-    made.mkdir()
-    for name in ("config.json", "vocab.json", "model.pth"):
-        (made / name).symlink_to(tiny_checkpoint / name)
-    return made
-
-
-def replace(path: Path, content: bytes | str) -> None:
-    path.unlink()
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-
-
-def save(path: Path, content: Any, **options: Any) -> None:
-    import torch
-
-    path.unlink(missing_ok=True)
-    torch.save(content, path, **options)
+    """A model folder of the test's own."""
+    return linked(tiny_checkpoint, tmp_path / "model")
 
 
 def load(folder: Path) -> Any:

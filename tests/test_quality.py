@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.voices import fall, talk
 from voicekit.audio import Audio
 from voicekit.quality import (
     UNEVEN_LEVEL_LU,
@@ -32,32 +33,6 @@ def sine(
 def join(*parts: Audio) -> Audio:
     """One after the other."""
     return Audio(np.concatenate([part.samples for part in parts]), parts[0].sample_rate)
-
-
-def talk(
-    spans: list[tuple[float, float]],
-    seconds: float,
-    rate: int = 24_000,
-    floor_db: float = -70.0,
-    gain_db: float = 0.0,
-) -> Audio:
-    """Noise with syllables (4 a second) inside the spans, over a noise floor; deterministic."""
-    from scipy.signal import butter, sosfilt
-
-    rng = np.random.default_rng(0)
-    at = np.arange(int(rate * seconds)) / rate
-    voice = sosfilt(butter(2, [120, 2500], "bandpass", fs=rate, output="sos"), rng.standard_normal(len(at)))
-    envelope = 0.15 + np.sin(2 * np.pi * 2 * at) ** 2
-    spoken = sum(((at >= start) & (at < end)).astype(float) for start, end in spans)
-    floor = 10 ** (floor_db / 20) * rng.standard_normal(len(at))
-    sound = 10 ** (gain_db / 20) * (0.15 * voice * envelope * spoken + floor)
-    return Audio(sound.astype(np.float32), rate)
-
-
-def fall(audio: Audio, by_db: float) -> Audio:
-    """The level falls steadily from start to end: a talker who walks away."""
-    gain = 10 ** (np.linspace(0, -by_db, len(audio.samples)) / 20)
-    return Audio((audio.samples * gain).astype(np.float32), audio.sample_rate)
 
 
 # --- loudness ------------------------------------------------------------------------------------

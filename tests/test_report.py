@@ -10,10 +10,8 @@ import dataclasses
 import io
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ import soundfile
 from PIL import Image
 
 from tests import records
+from tests.pages import CONTRASTS, VIEWS, Page, Visit
 from tests.voices import talking
 from voicekit import verdict
 from voicekit.assessment import Issue, Metrics
@@ -33,39 +32,6 @@ from voicekit.metric_words import WORDS, change_text, direction, issue_title, ma
 from voicekit.report import PLAYER_LONGEST_S, ReportEntry, mp3_bytes, report_html, write_report
 
 HOSTILE = '<img src=x onerror=alert(1)>"\'</title></style></script><script>window.hacked=1</script>.wav'
-VOID = {"meta", "link", "img", "source", "input", "br"}
-
-
-class Page(HTMLParser):
-    """Reads a page strictly: each tag closed in order. Keeps tags with their attributes, and the text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.text = ""
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert len(dict(attrs)) == len(attrs), f"<{tag}> has an attribute twice"
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open[-1:] not in (["style"], ["script"]):
-            self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def improved(seconds: float = 8.0, name: str = "voice.wav") -> ReportEntry:
@@ -396,46 +362,6 @@ def test_a_metric_is_not_called_good_because_another_raised_its_issue() -> None:
 
 # --- in a browser ------------------------------------------------------------------------------------
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-VIEWS = [(width, height, scheme) for width, height in ((360, 740), (1280, 900)) for scheme in ("light", "dark")]
-
-# For each piece of visible text: its contrast with what is behind it (WCAG 2.2, relative luminance).
-CONTRASTS = """() => {
-  const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
-    .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = node => {
-    for (let at = node; at; at = at.parentElement) {
-      const colour = numbers(getComputedStyle(at).backgroundColor);
-      if (colour.length === 3 || colour[3] === 1) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const found = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const text = walker.currentNode.textContent.trim(), node = walker.currentNode.parentElement;
-    if (!text || node.closest('.vh, script, style, [hidden]')) continue;
-    const style = getComputedStyle(node);
-    const [a, b] = [light(numbers(node.closest('svg') ? style.fill : style.color)), light(behind(node))];
-    found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), text.slice(0, 40)]);
-  }
-  return found;
-}"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture(scope="module")
 def files(html: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("reports")
@@ -448,26 +374,6 @@ def files(html: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]
     for name, content in pages.items():
         (folder / f"{name}.html").write_text(content, "utf-8")
     return {name: (folder / f"{name}.html").as_uri() for name in pages}
-
-
-class Visit:
-    """A page in a window of its own; keeps what the console says and what the page asks the network for."""
-
-    def __init__(self, browser: Any, url: str, width: int = 1280, height: int = 900, scheme: str = "light") -> None:
-        self.context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        self.page = self.context.new_page()
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url.split(",")[0][:200]))
-        self.page.goto(url)
-
-    def __enter__(self) -> Visit:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.context.close()
 
 
 @pytest.mark.parametrize("name", ["one", "many", "hostile"])
@@ -528,24 +434,10 @@ def test_both_players_play_and_switch_at_the_same_words(browser: Any, files: dic
 def test_the_policy_holds_in_the_browser(browser: Any, files: dict[str, str]) -> None:
     """What a hole in the escaping would let in would still not run or load: a control that must be refused."""
     with Visit(browser, files["one"]) as visit:
-        visit.page.evaluate("""() => {
-            const script = document.createElement('script');
-            script.textContent = 'window.hacked = 1';
-            document.body.append(script);
-            const image = document.createElement('img');
-            image.src = 'http://127.0.0.1:9/pixel.png';
-            document.body.append(image);
-        }""")
-        visit.page.wait_for_timeout(200)
-        assert visit.page.evaluate("window.hacked") is None
-        assert len(visit.said) >= 2
-        assert all("Content Security Policy" in line for line in visit.said)
+        visit.refuses()
 
 
 def test_it_can_be_printed(browser: Any, files: dict[str, str]) -> None:
     with Visit(browser, files["one"], scheme="dark") as visit:
-        assert visit.page.pdf(format="A4").startswith(b"%PDF")
-        visit.page.emulate_media(media="print", color_scheme="dark")
+        visit.prints()
         assert not visit.page.locator("audio").first.is_visible()
-        assert visit.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-        assert [found for found in visit.page.evaluate(CONTRASTS) if found[0] < 4.5] == []

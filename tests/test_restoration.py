@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.voices import talking
+from tests.voices import fall, talk, talking
 from voicekit.audio import Audio, Recording, read_recording, resample, to_mono
 from voicekit.audio_writing import write_audio
 from voicekit.declipping import declip
@@ -39,27 +39,6 @@ REFERENCE = Path(__file__).resolve().parent.parent / "samples" / "reference.wav"
 def reference() -> Audio:
     """Ten seconds of synthetic speech, 22,050 Hz."""
     return to_mono(read_recording(REFERENCE))
-
-
-def talk(
-    spans: list[tuple[float, float]], seconds: float, floor_db: float = -70.0, rate: int = RATE
-) -> Audio:
-    """Noise with syllables (4 a second) inside the spans, over a noise floor; deterministic."""
-    from scipy.signal import butter, sosfilt
-
-    rng = np.random.default_rng(0)
-    at = np.arange(int(rate * seconds)) / rate
-    voice = sosfilt(butter(2, [120, 2500], "bandpass", fs=rate, output="sos"), rng.standard_normal(len(at)))
-    envelope = 0.15 + np.sin(2 * np.pi * 2 * at) ** 2
-    spoken = sum(((at >= start) & (at < end)).astype(float) for start, end in spans)
-    floor = 10 ** (floor_db / 20) * rng.standard_normal(len(at))
-    return Audio((0.15 * voice * envelope * spoken + floor).astype(np.float32), rate)
-
-
-def fall(audio: Audio, by_db: float) -> Audio:
-    """The level falls steadily from start to end."""
-    gain = 10 ** (np.linspace(0, -by_db, len(audio.samples)) / 20)
-    return Audio((audio.samples * gain).astype(np.float32), audio.sample_rate)
 
 
 def lufs(audio: Audio) -> float:
@@ -94,7 +73,7 @@ def chain(recording: Recording) -> Audio:
 @pytest.mark.parametrize("floor_db", [-120, -70, -45])
 @pytest.mark.parametrize("start, end", [(1.0, 5.0), (0.5, 7.0), (3.0, 3.4)])
 def test_trimming_keeps_the_speech_and_a_little_silence(start: float, end: float, floor_db: float) -> None:
-    audio = talk([(start, end)], 8.0, floor_db)
+    audio = talk([(start, end)], 8.0, floor_db=floor_db)
     result = trim_silence(audio)
     lost = int(np.argmax(np.correlate(audio.samples, result.samples[200:-200], "valid"))) - 200
     head, tail = start - lost / RATE, (lost + len(result.samples)) / RATE - end
@@ -456,8 +435,8 @@ def test_the_gain_is_slow_and_pauses_do_not_pump() -> None:
 def test_the_chain_changes_its_own_result_no_more(
     tmp_path: Path, floor_db: float, falls_by_db: float
 ) -> None:
-    voice = fall(talk([(1.0, 5.0), (6.0, 9.0), (9.5, 13.0)], 15.0, -120, 48_000), falls_by_db).samples
-    voice = voice + talk([], 15.0, floor_db, 48_000).samples
+    voice = fall(talk([(1.0, 5.0), (6.0, 9.0), (9.5, 13.0)], 15.0, 48_000, -120), falls_by_db).samples
+    voice = voice + talk([], 15.0, 48_000, floor_db).samples
     once = chain(Recording(np.stack([voice, 0.9 * voice]), 48_000))
     assert once.sample_rate == 22_050 and 12.1 < once.duration_s < 12.6
     path = write_audio(resample(once, 24_000), tmp_path / "a.wav")

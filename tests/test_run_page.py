@@ -12,14 +12,13 @@ import itertools
 import json
 import random
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.test_report import CHROMIUM, CONTRASTS, VIEWS, Page, Visit
+from tests.pages import CONTRASTS, VIEWS, Page, Visit
 from tests.test_run_report import LAWS, Record, damaged, failed, history, hostile, schema_1, slowed
 from voicekit.run_page import DRAWN_BARS, DRAWN_RUNS, as_page
 from voicekit.run_plots import HEIGHT, WIDTH, axis_of, linear_axis, log_axis, thinned
@@ -278,17 +277,6 @@ def test_thinning_keeps_the_last_and_never_too_many(count: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("pages")
     long_names = [{**run, "model": "a_model_with_a_name_too_long_for_a_telephone_" * 3} for run in history(12)]
@@ -359,24 +347,9 @@ def test_the_dark_page_is_dark(browser: Any, files: dict[str, str]) -> None:
 def test_the_policy_holds_in_the_browser(browser: Any, files: dict[str, str]) -> None:
     """What a hole in the escaping would let in would still not run or load: a control that must be refused."""
     with Visit(browser, files["eventful"]) as visit:
-        visit.page.evaluate("""() => {
-            const script = document.createElement('script');
-            script.textContent = 'window.hacked = 1';
-            document.body.append(script);
-            const image = document.createElement('img');
-            image.src = 'http://127.0.0.1:9/pixel.png';
-            document.body.append(image);
-        }""")
-        visit.page.wait_for_timeout(200)
-        assert visit.page.evaluate("window.hacked") is None
-        assert len(visit.said) >= 2
-        assert all("Content Security Policy" in line for line in visit.said)
+        visit.refuses()
 
 
 def test_it_can_be_printed(browser: Any, files: dict[str, str]) -> None:
     with Visit(browser, files["eventful"], scheme="dark") as visit:
-        assert visit.page.pdf(format="A4").startswith(b"%PDF")
-        visit.page.emulate_media(media="print", color_scheme="dark")
-        assert visit.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-        visit.page.evaluate("document.querySelectorAll('svg title').forEach(tooltip => tooltip.remove())")
-        assert [found for found in visit.page.evaluate(CONTRASTS) if found[0] < 4.5] == []
+        visit.prints()

@@ -26,9 +26,9 @@ import pytest
 import improve_voice_sample
 import simple_voice_clone
 from tests import spoken_faults
+from tests.pages import Page
 from tests.test_epub_reading import BOMB, CONTAINER, build, navigation, ncx, page
 from tests.test_layout import modules
-from tests.test_report import Page
 from tests.voices import talking
 from voicekit.audio_writing import write_audio
 from voicekit.command_line import Messages

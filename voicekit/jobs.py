@@ -17,6 +17,7 @@ from voicekit.job_lines import BadLine, RawJob, csv_lines, json_lines
 from voicekit.job_settings import ALLOWED, Value, checked
 from voicekit.text import MAX_TEXT_BYTES, normalise_language
 from voicekit.text_encodings import decode
+from voicekit.text_files import read_whole
 
 __all__ = ["ALLOWED", "BadLine", "Job", "read_jobs"]
 
@@ -81,14 +82,7 @@ def read_jobs(
 
 
 def _text(source: str) -> str:
-    try:
-        with open(source, "rb") as stream:
-            data = stream.read(MAX_TEXT_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise TextError(f"The job file {source!r} cannot be read: {reason}.", "Check its name.") from error
-    if len(data) > MAX_TEXT_BYTES:
-        raise TextError(f"The job file {source!r} is over {MAX_TEXT_BYTES >> 20} MB.", "Cut it into several.")
+    data = read_whole(source, MAX_TEXT_BYTES, "job file", "Cut it into several.")
     text, encoding = decode(data, source)
     if not encoding.startswith("utf"):  # a guess could change a file's name
         raise TextError(f"The job file {source!r} is not UTF-8.", "Save it as UTF-8.")

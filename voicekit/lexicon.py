@@ -18,6 +18,7 @@ from typing import Self
 from voicekit.errors import TextError
 from voicekit.plain_text import plain
 from voicekit.rewritten import Rewritten
+from voicekit.text_files import read_whole
 
 MAX_LEXICON_BYTES = 1 << 20  # ten thousand entries and more
 
@@ -154,14 +155,7 @@ def _refused(number: int, why: str, hint: str) -> TextError:
 
 
 def _file_text(path: str | Path) -> str:
-    try:
-        with open(path, "rb") as stream:
-            data = stream.read(MAX_LEXICON_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise TextError(f"The pronunciation file {str(path)!r} cannot be read: {reason}.", "Check its name.") from error
-    if len(data) > MAX_LEXICON_BYTES:
-        raise TextError(f"The pronunciation file {str(path)!r} is over 1 MB.", "Give a shorter one.")
+    data = read_whole(path, MAX_LEXICON_BYTES, "pronunciation file", "Give a shorter one.")
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:

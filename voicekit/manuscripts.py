@@ -21,6 +21,7 @@ from voicekit.plain_reading import chapters_of
 from voicekit.subtitle_reading import read_subtitles
 from voicekit.text import MAX_TEXT_BYTES
 from voicekit.text_encodings import decode
+from voicekit.text_files import unreadable
 
 __all__ = ["MAX_BOOK_BYTES", "MAX_TEXT_BYTES", "Chapter", "Cue", "Manuscript", "decode_manuscript", "read_manuscript"]
 
@@ -54,8 +55,7 @@ def read_manuscript(path: str | os.PathLike[str], language: str | None = None) -
                 return _spoken(_of_epub(stream, source), source)
             data = stream.read(limit + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise TextError(f"The text file {source!r} cannot be read: {reason}.", "Check its name.") from error
+        raise unreadable("text file", source, error) from error
     return decode_manuscript(data, source, kind, language)
 
 
