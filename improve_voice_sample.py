@@ -297,7 +297,7 @@ def _treat(path: str, output: Path | None, args: argparse.Namespace, messages: M
             if args.analyze_only:
                 return Treated(path, analysis)
             _refuse_no_speech(analysis)
-            if output is None or output.parent.is_dir():  # a folder that is still to be made takes anything
+            if output is None or output.parent.is_dir() or output == Path(args.output):  # else it is still to be made
                 _checked_output(path, output, settings.overwrite)
             return Treated(path, analysis, plan=planning.plan(measured, analysis.assessment, settings))
         optimize_voice_sample(path, output, settings=settings, listener=terminal)

@@ -213,8 +213,10 @@ def clone_requests(
     """
     leftovers.remove()
     tasks, resumed = admission.admit(requests, settings, listener, alone=alone, listens=hears is not None)
-    listener.begun([task.request for task in tasks.left if task.delivered])
-    if all(task.delivered for task in tasks.left):
+    delivered, making = ([task.request for task in tasks.left if task.delivered is done] for done in (True, False))
+    listener.begun(delivered, making)
+    if not making:
+        resuming.over(tasks, resumed)
         return ()
     if not resumed.again:  # else they are part of the plan, on which the bytes of the others depend
         tasks.left = [task for task in tasks.left if not task.delivered]

@@ -142,6 +142,12 @@ def loading_float16(parameters: int, folder: Path) -> Run:
     return _loading(parameters, folder, torch.float16)
 
 
+def loading_old_format(parameters: int, folder: Path) -> Run:
+    """Files that are no ZIP archive cannot be mapped."""
+    run = _loading(parameters, folder, torch.float32)
+    return patch.object(loading, "is_zip", lambda path: False)(run)
+
+
 def _loading(parameters: int, folder: Path, dtype: torch.dtype) -> Run:
     """`load_xtts` of a checkpoint that is one matrix: coqui's classes cost the same at every size, and much."""
     tiny = from_folder(rehearsal.ensure("rehearsal-tiny"))

@@ -149,6 +149,30 @@ def test_where_nothing_is_left_to_do_force_begins_anew_and_so_does_one_text(
     assert left == [not anew] * 2
 
 
+def test_what_force_begins_anew_goes_on_with_no_earlier_run(request_: Request) -> None:
+    """A line of the list failed, so that its run was not over; that line is gone."""
+    forced = replace(request_, settings=FORCED)
+    tasks, resumed = admitted(forced, settings=FORCED, alone=False)
+    resumed.journal.pin(replace(resumed.pins, delivered=(tasks.left[0].request.digest,)))
+    Path("out.wav").write_bytes(b"whole")
+    told = Told()
+    (task,), again = (found := admitted(forced, told=told, settings=FORCED, alone=False))[0].left, found[1]
+    assert (task.delivered, again.again, told.notes) == (False, False, [])
+    assert task.seed == again.pins.seed != resumed.pins.seed  # one of 2**31
+
+
+def test_a_run_with_nothing_left_to_do_is_over(request_: Request) -> None:
+    tasks, resumed = admitted(request_, alone=False)
+    resumed.journal.pin(replace(resumed.pins, delivered=(tasks.left[0].request.digest,)))
+    Path("out.wav").write_bytes(b"whole")
+    told = Told()
+    tasks, resumed = admitted(request_, told=told, alone=False)
+    assert (tasks.left[0].delivered, resumed.again, told.notes) == (True, True, [])
+    resuming.over(tasks, resumed)
+    found = resumed.journal.pins()
+    assert found is not None and found.finished
+
+
 def test_a_title_is_part_of_an_output_and_not_of_the_command(request_: Request) -> None:
     both = request_, replace(request_, output="b.wav")
     interrupted(*both)
@@ -160,9 +184,9 @@ def test_a_title_is_part_of_an_output_and_not_of_the_command(request_: Request) 
 
 def test_an_edited_lexicon_makes_another_command(request_: Request) -> None:
     words = Path("words.txt")
-    with_words = replace(request_, settings=replace(SETTINGS, lexicon=str(words)))
+    with_words = replace(request_, text="A cat.", settings=replace(SETTINGS, lexicon=str(words)))
     found = []
-    for line in ("cat = ket", "cat = kit", "# said so\ncat = kit"):
+    for line in ("cat = ket", "cat = kit", "# said so\ncat = kit\nzebra = seebra"):
         words.write_text(line)
         found.append(resuming.digest(admitted(with_words)[0].left[0]))
     assert found[0] != found[1] == found[2]

@@ -155,7 +155,7 @@ def test_every_line_gets_its_result_as_it_ends(jobs: Path) -> None:
     with told:
         told.fail(2, "No JSON.", "")
         assert not results_path(jobs).exists()  # a dry run gets no further
-        told.begun([])
+        told.begun([], [REQUEST])
         assert [each["line"] for each in records(jobs)] == [2]
         told.done(REQUEST, CLONED)
         assert [each["line"] for each in records(jobs)] == [2, 3]
@@ -186,25 +186,49 @@ def test_jobs_that_all_went_well_or_all_failed(jobs: Path) -> None:
     assert "1 of 1 jobs failed" in stream.getvalue()
 
 
-def test_a_list_that_goes_on_keeps_its_results_and_repeats_none(jobs: Path) -> None:
-    third, fourth = (replace(REQUEST, line=line, digest=f"d{line}") for line in (3, 4))
+def test_a_list_that_goes_on_keeps_its_results_and_repeats_none(jobs: Path, tmp_path: Path) -> None:
+    (there := tmp_path / "a.wav").write_bytes(b"whole")
+    third, fourth = (replace(REQUEST, line=line, digest=f"d{line}", output=str(tmp_path / name))
+                     for line, name in ((3, "a.wav"), (4, "b.wav")))  # fmt: skip
     for earlier, request in (([], third), ([third], fourth)):
         told, stream = terminal(jobs=str(jobs))
         with told:
             told.fail(2, "No JSON.", "")
             assert set(told.earlier()) == {each.digest for each in earlier}
-            told.begun(earlier)
-            told.done(request, CLONED)
+            told.begun(earlier, [request])
+            told.done(request, replace(CLONED, output=str(there)))
     assert [each["line"] for each in records(jobs)] == [2, 3, 4]
     code, result, _ = jobs_outcome([CLONED], told, SPENT)
     assert (code, result["done"]) == (1, 2)  # what the first run delivered counts
     assert stream.getvalue().splitlines()[-1] == "1 of 3 jobs failed: lines 2"
 
 
+def test_results_of_outputs_that_stay_are_kept_though_none_is_known_any_more(jobs: Path, tmp_path: Path) -> None:
+    """An edited lexicon: the outputs are there, and refused; put back, they are done."""
+    (there := tmp_path / "a.wav").write_bytes(b"whole")
+    request = replace(REQUEST, output=str(there), digest="d")
+    with terminal(jobs=str(jobs))[0] as told:
+        told.begun([], [request])
+        told.done(request, replace(CLONED, output=str(there)))
+    for making, lines in (([], [3, 3]), ([request], [3])):
+        with terminal(jobs=str(jobs))[0] as told:
+            told.fail(3, "It exists.", "")
+            told.begun([], making)
+        assert [each["line"] for each in records(jobs)] == lines
+        assert (told.earlier() == {"d"}) == (not making)
+
+
+def test_what_all_jobs_are_warned_of_is_said_once() -> None:
+    told, _ = terminal()
+    told.warn("It is cold.")
+    told.warn("It is cold.")
+    assert told.warnings == ["It is cold."]
+
+
 def test_a_list_that_is_given_anew_begins_its_results_anew(jobs: Path) -> None:
     for number in (3, 4):
         with terminal(jobs=str(jobs))[0] as told:
-            told.begun([])
+            told.begun([], [replace(REQUEST, line=number)])
             told.done(replace(REQUEST, line=number), CLONED)
     assert [each["line"] for each in records(jobs)] == [4]
 
@@ -212,7 +236,7 @@ def test_a_list_that_is_given_anew_begins_its_results_anew(jobs: Path) -> None:
 def test_one_text_has_no_file_of_results(tmp_path: Path) -> None:
     told, _ = terminal()
     with told:
-        told.begun([])
+        told.begun([], [REQUEST])
         told.done(REQUEST, CLONED)
     assert (told.results, list(told.earlier()), list(tmp_path.iterdir())) == (None, [], [])
 

@@ -23,9 +23,9 @@ import improve_voice_sample
 import voicekit
 from tests import counted_work, growing_inputs, growing_models
 from tests.counted_work import Networks, count_python, count_torch, growth
-from tests.growth_cases import CASES, Case, Growth, counted_growth
+from tests.growth_cases import CASES, CONTROLS, Case, Growth, counted_growth
 from tests.voices import talking
-from voicekit import command_line, denoising, loading, speech_detection
+from voicekit import command_line, denoising, speech_detection
 from voicekit.complexity import DECLARED, Complexity, complexity, exponent, of_stage
 from voicekit.gpt import LeanGPT
 from voicekit.tts_model import VoiceSettings
@@ -275,15 +275,9 @@ def test_what_is_not_heard_of_a_sample_costs_nothing() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process read and holds of its own")
-@pytest.mark.parametrize("unmapped", ["wrong numbers", "old format"])
-def test_loading_grows_where_weights_cannot_be_mapped(
-    unmapped: str, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("case", CONTROLS, ids=str)
+def test_loading_grows_where_weights_cannot_be_mapped(case: Case, folder: Path) -> None:
     """The control of `load_xtts`: it costs the same at any size because nothing of the file is read or copied."""
-    if unmapped == "old format":
-        monkeypatch.setattr(loading, "is_zip", lambda path: False)
-    make = growing_models.loading_float16 if unmapped == "wrong numbers" else growing_models.loading_float32
-    case = Case("voicekit.loading.load_xtts", 2_000_000, make, ("python", "process"))
     assert deviations(DECLARED[case.operation], counted_growth(case, folder))
 
 

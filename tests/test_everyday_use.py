@@ -412,6 +412,13 @@ def test_a_dry_run_of_a_list_knows_what_is_done(quick: list[Utterance], capsys: 
         assert {path: path.stat().st_mtime_ns for path in Path().iterdir()} == before
 
 
+@pytest.mark.parametrize("dry", [["--dry-run"], []])
+def test_a_model_that_is_not_there_is_told_of_once(dry: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    write_jobs(*({"text": "A dog.", "output": f"{number}.wav"} for number in range(3)))
+    assert main(["--jobs", "jobs.jsonl", "--model", "nowhere", *dry]) == 3
+    assert capsys.readouterr().err.count("nowhere") == 1
+
+
 def test_a_dry_run_of_chapters_that_were_interrupted_is_not_refused(
     monkeypatch: pytest.MonkeyPatch, quick: list[Utterance], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -663,7 +670,7 @@ def test_what_a_text_does_not_give_is_told_of(
     Path("book.md").write_text("---\nlang: sv\n---\nHunden.\n")
     assert read("--text-file", "book.md", "--chapters", "-o", "book.wav", *(["--dry-run"] if dry else ["--json"])) == 0
     told = capsys.readouterr()
-    for words in ("'sv', which XTTS v2 does not speak", "--chapters found no chapters"):
+    for words in ("'sv', by which XTTS v2 knows none", "--chapters found no chapters"):
         assert told.err.count(words) == 1
         assert dry or sum(words in line for line in json.loads(told.out)["warnings"]) == 1
 

@@ -345,6 +345,16 @@ def test_a_dry_run_says_the_plan_and_writes_nothing(
     assert list(tmp_path.iterdir()) == [noisy_file]
 
 
+@pytest.mark.parametrize("dry", [["--dry-run"], []])
+@pytest.mark.parametrize("place", ["none/deep/", "none/x.wav"])
+def test_a_dry_run_refuses_the_places_that_the_run_does(
+    noisy_file: Path, tmp_path: Path, place: str, dry: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert improve(noisy_file, "-o", f"{tmp_path}/{place}", *dry) == 1
+    assert "none" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [noisy_file]
+
+
 def test_a_folder_is_ranked_and_the_best_named(
     clean_file: Path, noisy_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

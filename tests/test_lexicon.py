@@ -72,12 +72,22 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
         Lexicon.read("/dev/zero")
 
 
-def test_the_digest_is_of_what_the_entries_say() -> None:
-    first = parse("a = b\nc = d")
-    assert first.digest == parse("# other\nc\td\n\na = b").digest
-    assert first.digest != parse("a = b\nc = e").digest
-    assert first.digest != parse("a = b\nc\td\tfr").digest
-    assert NO_LEXICON.digest == ""
+def test_a_text_reads_otherwise_only_where_an_entry_is_for_it() -> None:
+    first = parse("a = b\nc = d").readings("a c", "en")
+    assert first == ("b d",)
+    assert first == parse("# other\nc\td\n\na = b\nzebra = horse").readings("a c", "en")
+    assert first != parse("a = b\nc = e").readings("a c", "en")
+    assert parse("a = b\nc\td\tfr").readings("a c", "en") == ("b c", "b d")  # it may hold a part in French
+    assert NO_LEXICON.readings("a c", "en") == ()
+
+
+def test_a_file_is_taken_apart_once_while_it_says_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("a = b")
+    first = Lexicon.read(path)
+    assert Lexicon.read(path) is first
+    path.write_text("a = c")
+    assert Lexicon.read(path).apply("a", "en") == "c"
 
 
 def test_many_entries_cost_no_more_than_few() -> None:

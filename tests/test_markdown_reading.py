@@ -63,6 +63,8 @@ def test_spoken(markdown: str, spoken: str) -> None:
     [
         (r"Write \[pause: 1] here", "Write [pause: 1] here"),
         (r"Write &#91;pause] here", "Write [pause] here"),
+        (r"Write `[pause:2]` here", "Write [pause:2] here"),
+        (r"Write `a[0]` here", "Write a[0] here"),
         ("# \\[speed:0.9]\n\ntext", "[speed:0.9]\n\ntext"),
         (r"\[note] and \[pauses:1] and \[^1] stay", "[note] and [pauses:1] and [^1] stay"),
     ],

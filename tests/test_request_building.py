@@ -116,15 +116,22 @@ def test_no_title_that_is_made_up_is_another_chapters(own: tuple[str | None, ...
     assert [request.title for request in of_manuscript(book, LIKE, chapters=True)] == given
 
 
+def test_a_cue_of_tags_alone_is_part_of_the_next_one_or_of_the_last() -> None:
+    cues = tuple(Cue(float(at), at + 0.5, text) for at, text in enumerate(("[speed:0.9]", "One.", "Two.", "[pause:2]")))
+    subtitles = Manuscript((Chapter(None, "One. Two.", cues),))
+    (request,) = of_manuscript(subtitles, LIKE, chapters=False)
+    assert request.cues == (Cue(1.0, 1.5, "[speed:0.9] One."), Cue(2.0, 2.5, "Two. [pause:2]"))
+
+
 @pytest.mark.parametrize("chapters", [True, False])
 def test_a_text_without_chapters_is_told_of_where_they_are_asked_for(chapters: bool) -> None:
     heard = Heard()
-    for text in ("One.", "..."):
+    for text in ("One.", "..."):  # of what cannot be spoken another sentence is told
         of_manuscript(Manuscript((Chapter(None, text),)), LIKE, heard, chapters=chapters)
-    assert len(heard.warnings) == 2 * chapters
+    assert len(heard.warnings) == chapters
     assert all("--chapters" in line and "'Chapter 1'" in line and "#" in line for line in heard.warnings)
     of_manuscript(BOOK, LIKE, heard, chapters=chapters)
-    assert len(heard.warnings) == 2 * chapters
+    assert len(heard.warnings) == chapters
 
 
 @pytest.mark.parametrize(("number", "of", "name"), [
@@ -151,9 +158,9 @@ def test_a_book_is_read_in_its_own_language_unless_another_is_asked_for(
 
 
 @pytest.mark.parametrize(("asked", "declared", "line", "said"), [
-    ("", "sv", None, "The text says that it is in 'sv', which XTTS v2 does not speak: it is read as en. --language"),
-    ("", "swe-SE", 7, "Line 7: The text says that it is in 'swe-SE', "),
-    ("", "x" * 5000, None, "The text says that it is in 'xxxx"),
+    ("", "sv", None, "The text names its language 'sv', by which XTTS v2 knows none: it is read as en. --language"),
+    ("", "swe-SE", 7, "Line 7: The text names its language 'swe-SE', "),
+    ("", "x" * 5000, None, "The text names its language 'xxxx"),
     ("en", "sv", None, ""), ("", "de-AT", None, ""), ("", "eng", None, ""), ("", "und", None, ""), ("", None, None, ""),
 ])  # fmt: skip
 def test_a_language_that_nobody_speaks_is_told_of(asked: str, declared: str, line: int | None, said: str) -> None:
@@ -170,7 +177,7 @@ def test_the_language_of_a_book_in_a_list_is_told_of(tmp_path: Path) -> None:
     wanted = job(text=None, text_file=str(tmp_path / "b.md"))
     (request,) = of_jobs([wanted], LIKE, terminal)
     assert request.language == "en"
-    assert [each.startswith("Line 4: The text says that it is in 'sv'") for each in terminal.warnings] == [True]
+    assert [each.startswith("Line 4: The text names its language 'sv'") for each in terminal.warnings] == [True]
     assert of_jobs([wanted], replace(LIKE, language="de"), terminal)[0].language == "de"
     assert len(terminal.warnings) == 1
 

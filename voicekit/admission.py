@@ -41,14 +41,16 @@ def admit(
     tasks.each(functools.partial(_check, listener=listener))
     listens = listens or any(outputs.is_stream(task.request) for task in tasks.left)
     resumed = resuming.begin(tasks.left, settings, listens=listens)
-    if resumed.again and settings.redo is None:
-        listener.note("An earlier run of this command has not finished: what it spoke is taken, the rest follows.")
     earlier = {*listener.earlier(), *resumed.pins.delivered}
     for task in tasks.left:
         _recall(task, resumed, earlier, redo=settings.redo is not None)
-    if (alone or settings.overwrite) and all(task.delivered for task in tasks.left):
-        for task in tasks.left:  # nothing was left to do: all is made anew
-            task.delivered = False
+    if (alone or settings.overwrite) and all(task.delivered for task in tasks.left):  # nothing is left to do
+        if not alone:  # somebody's only text died with its last byte written: it is there, in the journal
+            resumed = resuming.begin(tasks.left, settings, listens=listens, anew=True)
+        for task in tasks.left:
+            _recall(task, resumed, (), redo=False)
+    if resumed.again and settings.redo is None and not all(task.delivered for task in tasks.left):
+        listener.note("An earlier run of this command has not finished: what it spoke is taken, the rest follows.")
     tasks.each(functools.partial(_check_output, again=resumed.again, listener=listener))
     return tasks, resumed
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from voicekit.clone_plans import Plan, plan
+from voicekit.clone_plans import Plan, model_state, plan
 from voicekit.cloning import Cloned, CloneSettings, Listener, Request, SpokenSegment
 from voicekit.command_line import Messages, Outcome, Progress
 from voicekit.cutting import Cut
@@ -43,13 +43,15 @@ class Terminal(Listener, HoldsFiles):
     def earlier(self) -> Collection[str]:
         return {str(record.get("digest")) for record in self._earlier() if record.get("status") == "ok"}
 
-    def begun(self, delivered: Sequence[Request]) -> None:
-        """The file of results goes on where it has lines that still hold, and begins anew where it has none."""
+    def begun(self, delivered: Sequence[Request], making: Sequence[Request]) -> None:
+        """The file of results goes on where a line of it tells of an output that stays; else it begins anew."""
         self.delivered = len(delivered)
         if self._jobs is None:
             return
-        known = [{**record, "output": None} for record in self._earlier()] if delivered else []
-        self._results = self._files.enter_context(JobResults(self._jobs, resume=bool(delivered)))
+        earlier, made = self._earlier(), {os.path.abspath(request.output) for request in making}
+        stays = any(record.get("status") == "ok" and _is_elsewhere(record.get("output"), made) for record in earlier)
+        known = [{**record, "output": None} for record in earlier] if stays else []
+        self._results = self._files.enter_context(JobResults(self._jobs, resume=stays))
         for failure in self.failures:
             if {**failure, "output": None} not in known:
                 self._results.append(failure)
@@ -67,8 +69,9 @@ class Terminal(Listener, HoldsFiles):
         self._messages.say(line)
 
     def warn(self, line: str) -> None:
-        self.warnings.append(line)
-        super().warn(line)
+        if line not in self.warnings:  # said once, of however many chapters and jobs
+            self.warnings.append(line)
+            super().warn(line)
 
     def confirm(self, question: str) -> bool:
         return self._messages.confirm(question)
@@ -104,6 +107,11 @@ class Terminal(Listener, HoldsFiles):
             self._results.append(failure)
 
 
+def _is_elsewhere(output: object, made: Collection[str]) -> bool:
+    """Whether an output is there, and none of those that are made now."""
+    return isinstance(output, str) and os.path.abspath(output) not in made and os.path.exists(output)
+
+
 def outcome(clones: Sequence[Cloned], terminal: Terminal, spent: Mapping[str, float]) -> Outcome:
     """Of one text: the fields of its output; of chapters, those of each under `outputs`."""
     _say(clones, terminal, spent)
@@ -133,16 +141,22 @@ def jobs_outcome(clones: Sequence[Cloned], terminal: Terminal, spent: Mapping[st
 
 
 def planned_jobs(tasks: Tasks, settings: CloneSettings, terminal: Terminal, log_dir: Path) -> Outcome:
-    """What a run of a job file would do: of its good lines the plan, of its bad ones what is wrong."""
+    """What a run of a job file would do: of its good lines the plan, of its bad ones what is wrong.
+
+    Raises:
+        VoiceError: there is no such model, which every line needs.
+    """
     delivered = sum(task.delivered for task in tasks.left)
     tasks.left = [task for task in tasks.left if not task.delivered]
+    state = model_state(settings.model) if tasks.left else None
     tasks.each(lambda task: plan([task.request], settings, log_dir))
     failures, to_do = _failures(terminal), [task.request for task in tasks.left]
     common: dict[str, Any] = {"done": delivered, "failed": failures}
     if delivered:
         terminal.note(f"{delivered} of {delivered + len(to_do) + len(failures)} jobs are done already")
     if not to_do:
-        return int(bool(failures)), {"dry_run": True, **common}, ""
+        nothing: dict[str, Any] = {"outputs": [], "model": settings.model, "model_state": state, "segment_count": 0}
+        return int(bool(failures)), {"dry_run": True, **nothing, "expected": None, **common}, ""
     _, result, line = planned(plan(to_do, settings, log_dir), terminal.messages)
     return int(bool(failures)), {**result, **common}, line
 

@@ -175,8 +175,8 @@ class Listener:
         """The digests of requests of this list that an earlier run is known to have delivered."""
         return ()
 
-    def begun(self, delivered: Sequence[Request]) -> None:
-        """The inputs are checked; these need not be done, because an earlier run did them."""
+    def begun(self, delivered: Sequence[Request], making: Sequence[Request]) -> None:
+        """The inputs are checked; the first need not be done, because an earlier run did them; the others follow."""
 
     def planned(self, cuts: Sequence[Cut]) -> None:
         """This is about to be spoken, of all requests together."""

@@ -7,7 +7,6 @@ it is for; a line that begins with ``#`` is a comment. It changes spelling only:
 from __future__ import annotations
 
 import functools
-import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -56,8 +55,8 @@ class Lexicon:
     entries: tuple[Entry, ...] = ()
 
     @classmethod
-    def read(cls, path: str | Path, known_language: Callable[[str], str] = str.lower) -> Self:
-        """Read a file.
+    def read(cls, path: str | Path, known_language: Callable[[str], str] = str.lower) -> Lexicon:
+        """Read a file; one that says the same as the last one is not taken apart again.
 
         Args:
             known_language: gives a language its code, and raises TextError for one that is not known.
@@ -65,7 +64,7 @@ class Lexicon:
         Raises:
             TextError: the file cannot be read, or a line of it is no entry; the line is named.
         """
-        return cls.parse(_file_text(path), known_language)
+        return _parsed(_file_text(path), known_language)
 
     @classmethod
     def parse(cls, text: str, known_language: Callable[[str], str] = str.lower) -> Self:
@@ -83,11 +82,10 @@ class Lexicon:
             entries.append(entry)
         return cls(tuple(entries))
 
-    @functools.cached_property
-    def digest(self) -> str:
-        """SHA-256 of what the entries say, for keys; empty where there are none."""
-        lines = sorted(f"{each.written}\t{each.spoken}\t{each.language or ''}" for each in self.entries)
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else ""
+    def readings(self, text: str, language: str) -> tuple[str, ...]:
+        """What the text becomes in its language, and in each other one that an entry is for: a part may be in that."""
+        languages = {language, *(each.language for each in self.entries if each.language)} if self.entries else ()
+        return tuple(self.apply(text, each) for each in sorted(languages))
 
     def apply(self, text: str, language: str) -> str:
         """The text with its words replaced, each at most once. O(characters) time, however many entries there are."""
@@ -121,6 +119,12 @@ class Lexicon:
 
 
 NO_LEXICON = Lexicon()
+
+
+@functools.lru_cache(maxsize=1)
+def _parsed(text: str, known_language: Callable[[str], str]) -> Lexicon:
+    """Each line of a job file asks for it, and most of them for the same one."""
+    return Lexicon.parse(text, known_language)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -150,7 +150,9 @@ def _words(inline: Iterable[Token]) -> str:
             parts.append(_NOTE_MARK.sub("", token.content))
         elif token.type == "text_special":  # behind a backslash, or an entity
             parts.append(r"\[" if token.content == "[" else token.content)
-        elif token.type in ("code_inline", "image"):
+        elif token.type == "code_inline":
+            parts.append(token.content.replace("[", r"\["))  # what stands in it is no tag
+        elif token.type == "image":
             parts.append(token.content)
         elif token.type == "softbreak":
             parts.append(" ")

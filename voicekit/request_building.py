@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from voicekit import markup
-from voicekit.chapters import Chapter, Manuscript, is_speakable
+from voicekit.chapters import Chapter, Cue, Manuscript, is_speakable
 from voicekit.clone_results import Terminal
 from voicekit.cloning import CloneSettings, Listener, Request
 from voicekit.errors import TextError, VoiceError
@@ -17,6 +17,7 @@ from voicekit.manuscripts import decode_manuscript, read_manuscript
 from voicekit.text import normalise_language
 
 DEFAULT_LANGUAGE = "en"
+Part = TypeVar("Part", Chapter, Cue)
 NO_CHAPTERS = (
     "--chapters found no chapters, so that there is one file. A chapter begins at a line such as 'Chapter 1' between"
     " blank lines, at a heading # or ## of a .md, or where the contents of an .epub say so; two are needed."
@@ -40,12 +41,13 @@ def of_manuscript(
         listener: is warned where the text's own language cannot be spoken, and where there are no chapters.
         chapters: a file for each chapter, numbered after the output's name, where there are several.
     """
-    manuscript = replace(manuscript, chapters=_speakable(manuscript.chapters))
+    chapters_of_cues = (replace(each, cues=_speakable(each.cues, " ")) for each in manuscript.chapters)
+    manuscript = replace(manuscript, chapters=_speakable(chapters_of_cues, "\n\n"))
     language = like.language or _declared(manuscript.language, like.line, listener)
     album = like.title or _title(manuscript.title)
     common = replace(like, language=language, artist=like.artist or manuscript.author)
     of_how_many = len(manuscript.chapters)
-    if chapters and of_how_many < 2:
+    if chapters and of_how_many == 1:
         listener.warn(NO_CHAPTERS)
     if not chapters or of_how_many < 2:
         cues = tuple(cue for chapter in manuscript.chapters for cue in chapter.cues)
@@ -61,18 +63,18 @@ def of_manuscript(
     ]  # fmt: skip
 
 
-def _speakable(chapters: Iterable[Chapter]) -> tuple[Chapter, ...]:
-    """The chapters in which something is spoken; tags alone are part of the next one, or of the last."""
-    found: list[Chapter] = []
+def _speakable(parts: Iterable[Part], between: str) -> tuple[Part, ...]:
+    """Those in which something is spoken; tags alone are part of the next one, or of the last."""
+    found: list[Part] = []
     tags: list[str] = []
-    for chapter in chapters:
-        if is_speakable(markup.without_tags(chapter.text)):
-            found.append(replace(chapter, text="\n\n".join([*tags, chapter.text])))
+    for part in parts:
+        if is_speakable(markup.without_tags(part.text)):
+            found.append(replace(part, text=between.join([*tags, part.text])))
             tags = []
-        elif is_speakable(chapter.text):
-            tags.append(chapter.text)
+        elif is_speakable(part.text):
+            tags.append(part.text)
     if found and tags:
-        found[-1] = replace(found[-1], text="\n\n".join([found[-1].text, *tags]))
+        found[-1] = replace(found[-1], text=between.join([found[-1].text, *tags]))
     return tuple(found)
 
 
@@ -112,7 +114,7 @@ def _declared(language: str | None, line: int | None, listener: Listener) -> str
         return normalise_language(_ISO_639_2.get(language.strip().lower().replace("_", "-").split("-")[0], language))
     except TextError:
         where = "" if line is None else f"Line {line}: "
-        listener.warn(f"{where}The text says that it is in {language[:20]!r}, which XTTS v2 does not speak: it is read"
+        listener.warn(f"{where}The text names its language {language[:20]!r}, by which XTTS v2 knows none: it is read"
                       f" as {DEFAULT_LANGUAGE}. --language names another language.")  # fmt: skip
         return DEFAULT_LANGUAGE
 

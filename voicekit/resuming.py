@@ -12,8 +12,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
-from voicekit import __version__, cutting
-from voicekit.cloning import CloneSettings
+from voicekit import __version__, cutting, text
+from voicekit.cloning import CloneSettings, Request
 from voicekit.errors import OutputError
 from voicekit.journal import Journal, Pins
 from voicekit.tasks import Task, Tasks
@@ -32,17 +32,18 @@ class Resumed:
     listens: bool
 
 
-def begin(tasks: Sequence[Task], settings: CloneSettings, *, listens: bool) -> Resumed:
+def begin(tasks: Sequence[Task], settings: CloneSettings, *, listens: bool, anew: bool = False) -> Resumed:
     """Find what an earlier run of the same command left, or draw what this one needs.
 
     Args:
         listens: somebody hears the sound as it comes, which changes the order of the work.
+        anew: as if no earlier run had been.
 
     Raises:
         OutputError: a segment is asked for again, and the journal knows nothing of the others.
     """
     journal = Journal(_key(tasks, settings, listens=listens))
-    found = journal.pins()
+    found = None if anew else journal.pins()
     if settings.redo is not None:
         if found is None:
             raise OutputError(
@@ -56,6 +57,12 @@ def begin(tasks: Sequence[Task], settings: CloneSettings, *, listens: bool) -> R
         seed = secrets.randbelow(2**31) if settings.seed is None else settings.seed
         return Resumed(journal, Pins(seed, settings.precision, settings.threads or 0), False, listens)
     return Resumed(journal, found, True, listens)
+
+
+def over(tasks: Tasks, resumed: Resumed) -> None:
+    """Tell the journal that a run which was gone on with had nothing left to do."""
+    if resumed.again:
+        Record(resumed.journal, resumed.pins, tasks).finish()
 
 
 class Record:
@@ -101,14 +108,23 @@ def _key(tasks: Sequence[Task], settings: CloneSettings, *, listens: bool) -> st
 def _asked(task: Task) -> dict[str, object]:
     request = task.request
     return {
-        "text": hashlib.sha256(request.text.encode("utf-8", "surrogatepass")).hexdigest(),
+        "text": _hashed(request.text),
         "cues": [[cue.start_s, cue.end_s] for cue in request.cues],
         "voice": task.source.digest(),
         "language": request.language,
         "output": os.path.abspath(request.output),
         "settings": _sounding(request.settings),
-        "lexicon": cutting.lexicon_of(request.settings).digest,
+        "lexicon": [_hashed(each) for each in _readings(request)],
     }
+
+
+def _readings(request: Request) -> tuple[str, ...]:
+    """What the lexicon makes of the text: an entry for a word that is not in it changes nothing."""
+    return cutting.lexicon_of(request.settings).readings(text.clean(request.text), request.language)
+
+
+def _hashed(words: str) -> str:
+    return hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _sounding(settings: CloneSettings) -> dict[str, object]:

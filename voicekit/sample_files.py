@@ -45,7 +45,7 @@ def targets(names: Sequence[str], found: Sequence[str], output: str | None, *, m
     Args:
         names: as they were given; found: the recordings among them (`recordings`).
         output: a file, or a folder: that is what several results need, and what one that exists is.
-        make: the folder is made where it is missing.
+        make: the folder is made where it is missing; otherwise it is only seen whether it can be.
 
     Raises:
         OutputError: a file stands where the folder would be, or it cannot be made.
@@ -58,8 +58,8 @@ def targets(names: Sequence[str], found: Sequence[str], output: str | None, *, m
         return [place]
     if place.exists() and not place.is_dir():
         raise OutputError(f"{str(place)!r} is a file; several results need a folder.", "Choose another name.")
-    if make and not all(map(os.path.isdir, found)):  # a folder among them has no recordings
-        _make_folder(place)
+    if not all(map(os.path.isdir, found)):  # a folder among them has no recordings
+        _make_folder(place, really=make)
     taken: list[Path | None] = []
     for source in found:
         taken.append(_free(place, Path(source).stem, taken, found))
@@ -76,9 +76,12 @@ def _free(place: Path, stem: str, taken: Sequence[Path | None], inputs: Sequence
     return target
 
 
-def _make_folder(place: Path) -> None:
+def _make_folder(place: Path, *, really: bool) -> None:
     try:
-        place.mkdir(exist_ok=True)
+        if really:
+            place.mkdir(exist_ok=True)
+        elif not place.is_dir():
+            os.stat(place.parent)
     except OSError as error:
         reason = f"The folder {str(place)!r} cannot be made: {error.strerror}."
         raise OutputError(reason, "Make it yourself, or choose another one.") from error
