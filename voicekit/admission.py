@@ -44,15 +44,24 @@ def admit(
     earlier = {*listener.earlier(), *resumed.pins.delivered}
     for task in tasks.left:
         _recall(task, resumed, earlier, redo=settings.redo is not None)
-    if (alone or settings.overwrite) and all(task.delivered for task in tasks.left):  # nothing is left to do
-        if not alone:  # somebody's only text died with its last byte written: it is there, in the journal
-            resumed = resuming.begin(tasks.left, settings, listens=listens, anew=True)
-        for task in tasks.left:
-            _recall(task, resumed, (), redo=False)
+    if all(task.delivered for task in tasks.left):
+        resumed = _begin_anew(tasks, resumed, settings)
     if resumed.again and settings.redo is None and not all(task.delivered for task in tasks.left):
         listener.note("An earlier run of this command has not finished: what it spoke is taken, the rest follows.")
     tasks.each(functools.partial(_check_output, again=resumed.again, listener=listener))
     return tasks, resumed
+
+
+def _begin_anew(tasks: Tasks, resumed: Resumed, settings: CloneSettings) -> Resumed:
+    """Nothing is left to do: one text is made anew, a list if that is asked for; otherwise it stays so."""
+    if tasks.alone:  # it died with its last byte written: what it chose and spoke is in the journal
+        for task in tasks.left:
+            task.delivered = False
+    elif settings.overwrite:
+        resumed = resuming.begin(tasks.left, settings, listens=resumed.listens, anew=True)
+        for task in tasks.left:
+            _recall(task, resumed, (), redo=False)
+    return resumed
 
 
 def _check(task: Task, listener: Listener) -> None:
