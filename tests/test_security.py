@@ -274,6 +274,7 @@ def test_names_reach_neither_terminal_nor_log_raw(
     tmp_path: Path, voice_file: Path, capsys: pytest.CaptureFixture[str], name: str, there: bool
 ) -> None:
     sample, logs = tmp_path / name, tmp_path / "logs"
+    (tmp_path / "b").mkdir()
     if there:
         shutil.copy(voice_file, sample)
     (tmp_path / "jobs.jsonl").write_text("\n".join(json.dumps(
