@@ -271,8 +271,8 @@ class _Terminal(Listener):
 def _work(args: argparse.Namespace) -> Outcome:
     messages = Messages(quiet=args.quiet)
     inputs = sample_files.recordings(args.samples)
-    output = None if args.analyze_only else args.output
-    outputs = sample_files.targets(args.samples, inputs, output, make=not args.dry_run)
+    wanted = None if args.analyze_only else args.output
+    outputs = sample_files.targets(args.samples, inputs, wanted, make=not args.dry_run)
     _check_pages(args, inputs)
     treated = []
     for number, (path, output) in enumerate(zip(inputs, outputs, strict=True), 1):

@@ -12,7 +12,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
-from voicekit import __version__, cutting, text
+from voicekit import __version__, cutting
+from voicekit import text as text_stage
 from voicekit.cloning import CloneSettings, Request
 from voicekit.errors import OutputError
 from voicekit.journal import Journal, Pins
@@ -120,7 +121,7 @@ def _asked(task: Task) -> dict[str, object]:
 
 def _readings(request: Request) -> tuple[str, ...]:
     """What the lexicon makes of the text: an entry for a word that is not in it changes nothing."""
-    return cutting.lexicon_of(request.settings).readings(text.clean(request.text), request.language)
+    return cutting.lexicon_of(request.settings).readings(text_stage.clean(request.text), request.language)
 
 
 def _hashed(words: str) -> str:
